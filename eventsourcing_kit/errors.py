@@ -1,0 +1,212 @@
+"""Every error that the kit raises on purpose.
+
+    EventSourcingError
+    |-- EventRefused               an event that was not stored
+    |   |-- InvalidEnvelope        a field is missing or is not what it must be
+    |   |-- EventTooLarge          over a limit of DynamoDB, in every store
+    |   |-- EventConflict          the same id with another content
+    |   `-- EventExpired           older than the store keeps events
+    |-- InvalidMoment              a time that the grammar does not take (also a ValueError)
+    |-- InvalidProjection          a projection that contradicts itself, where it is defined
+    |-- ProjectionNotFound         no projection of that name or module
+    |-- StoreError
+    |   |-- InvalidStoreURL        a URL that names no store (also a ValueError)
+    |   |-- StoreNotFound          the file or the table is not there
+    |   |-- StoreUnavailable       unreachable, throttled, locked, full or not permitted
+    |   |-- StoreDamaged           a file that is no store, or a record that does not verify
+    |   `-- ForeignKey             a key whose time is not in the canonical spelling
+    |-- IncompleteStream           the beginning of the stream has expired
+    `-- FoldFailed                 a handler, model or upcaster raised
+
+Each message is one sentence for a person; each fact in it is an attribute for a program. No message holds any part of
+an event's payload: `found` describes a value, it does not quote it.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "EventConflict",
+    "EventExpired",
+    "EventRefused",
+    "EventSourcingError",
+    "EventTooLarge",
+    "FoldFailed",
+    "ForeignKey",
+    "IncompleteStream",
+    "InvalidEnvelope",
+    "InvalidMoment",
+    "InvalidProjection",
+    "InvalidStoreURL",
+    "ProjectionNotFound",
+    "StoreDamaged",
+    "StoreError",
+    "StoreNotFound",
+    "StoreUnavailable",
+]
+
+
+class EventSourcingError(Exception):
+    """The root: `except EventSourcingError` takes all that the kit raises on purpose."""
+
+
+class EventRefused(EventSourcingError):
+    """An event that was not stored. Trying again with the same event gives the same answer."""
+
+
+class InvalidEnvelope(EventRefused):
+    """`field` (a dotted path) held `found` (a description, no value) where `expected` was needed."""
+
+    def __init__(self, field: str, *, found: str, expected: str) -> None:
+        super().__init__(f"{field}: found {found}, expected {expected}")
+        self.field = field
+        self.found = found
+        self.expected = expected
+
+
+class EventTooLarge(EventRefused):
+    """`what` takes `size` bytes, over `limit`. Limits: DynamoDB's quotas for items and keys."""
+
+    def __init__(self, what: str, *, size: int, limit: int, event_id: str) -> None:
+        super().__init__(f"{what} of event '{event_id}' takes {size:,} bytes, over the limit of {limit:,}")
+        self.what = what
+        self.size = size
+        self.limit = limit
+        self.event_id = event_id
+
+
+class EventConflict(EventRefused):
+    """The store holds other content where this event belongs, so one of the two is false; the stored one stays."""
+
+    def __init__(self, reason: str, *, stream: str, key: str, event_id: str) -> None:
+        super().__init__(f"event '{event_id}' conflicts with '{key}' in stream '{stream}': {reason}")
+        self.reason = reason
+        self.stream = stream
+        self.key = key
+        self.event_id = event_id
+
+
+class EventExpired(EventRefused):
+    """The event's moment lies further back than the store keeps events, so storing it would be losing it."""
+
+    def __init__(self, *, stream: str, key: str, event_id: str, retention_days: int) -> None:
+        super().__init__(
+            f"event '{event_id}' at '{key}' in stream '{stream}' is older than the {retention_days} days that this "
+            "store keeps; store it where events are kept for longer"
+        )
+        self.stream = stream
+        self.key = key
+        self.event_id = event_id
+        self.retention_days = retention_days
+
+
+class InvalidMoment(EventSourcingError, ValueError):
+    """`text` is no moment, for `reason`."""
+
+    def __init__(self, text: str, reason: str) -> None:
+        super().__init__(f"'{text}' is not a moment: {reason}")
+        self.text = text
+        self.reason = reason
+
+
+class InvalidProjection(EventSourcingError):
+    """`projection` is defined in a way that can not work, for `reason`."""
+
+    def __init__(self, projection: str, reason: str) -> None:
+        super().__init__(f"projection '{projection}': {reason}")
+        self.projection = projection
+        self.reason = reason
+
+
+class ProjectionNotFound(EventSourcingError):
+    """`name` was looked for in `where`, in vain, for `reason`."""
+
+    def __init__(self, name: str, *, where: str, reason: str) -> None:
+        super().__init__(f"'{name}' was not found in {where}: {reason}")
+        self.name = name
+        self.where = where
+        self.reason = reason
+
+
+class StoreError(EventSourcingError):
+    """Something about the store at `url`, which never holds credentials."""
+
+    def __init__(self, message: str, *, url: str) -> None:
+        super().__init__(message)
+        self.url = url
+
+
+class InvalidStoreURL(StoreError, ValueError):
+    """`url` names no store, for `reason`."""
+
+    def __init__(self, url: str, reason: str) -> None:
+        super().__init__(f"'{url}' is not a store's URL: {reason}", url=url)
+        self.reason = reason
+
+
+class StoreNotFound(StoreError):
+    """There is no file or table at `url`."""
+
+    def __init__(self, url: str, hint: str) -> None:
+        super().__init__(f"there is no store at '{url}': {hint}", url=url)
+        self.hint = hint
+
+
+class StoreUnavailable(StoreError):
+    """The store did not do its work; `code` is the driver's own, and the driver's error is the cause."""
+
+    def __init__(self, url: str, *, code: str, doing: str) -> None:
+        super().__init__(f"the store at '{url}' failed while {doing}: {code}", url=url)
+        self.code = code
+        self.doing = doing
+
+
+class StoreDamaged(StoreError):
+    """What lies at `url` is no store of this kit, or a part of it can not be read."""
+
+    def __init__(self, url: str, reason: str) -> None:
+        super().__init__(f"'{url}' can not be read as a store: {reason}", url=url)
+        self.reason = reason
+
+
+class ForeignKey(StoreError):
+    """`key` in `stream` was written with another spelling of time, which does not sort with the canonical one."""
+
+    def __init__(self, url: str, *, stream: str, key: str) -> None:
+        super().__init__(
+            f"key '{key}' in stream '{stream}' does not begin with a time spelled YYYY-MM-DDTHH:MM:SS.mmmZ; "
+            "open the store with legacy=1 in its URL, or rewrite such keys with 'eskit migrate'",
+            url=url,
+        )
+        self.stream = stream
+        self.key = key
+
+
+class IncompleteStream(EventSourcingError):
+    """The first events of `stream` have expired; `since` is the moment of the first one ever, where that is known."""
+
+    def __init__(self, *, stream: str, projection: str, since: str | None) -> None:
+        began = f" (it began at {since})" if since else ""
+        super().__init__(
+            f"the beginning of stream '{stream}'{began} has expired, so projection '{projection}' can not be rebuilt "
+            "from its start; allow an incomplete answer to fold what is left"
+        )
+        self.stream = stream
+        self.projection = projection
+        self.since = since
+
+
+class FoldFailed(EventSourcingError):
+    """`projection` could not fold the event `event_id` at `key` of `stream`; `fields` where a model refused them."""
+
+    def __init__(
+        self, *, projection: str, stream: str, key: str, event_id: str, reason: str, fields: tuple[str, ...] = ()
+    ) -> None:
+        super().__init__(
+            f"projection '{projection}' failed at event '{event_id}' ('{key}' in stream '{stream}'): {reason}"
+        )
+        self.projection = projection
+        self.stream = stream
+        self.key = key
+        self.event_id = event_id
+        self.reason = reason
+        self.fields = fields

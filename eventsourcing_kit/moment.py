@@ -1,0 +1,108 @@
+"""Moments as whole nanoseconds since 1970-01-01T00:00:00Z, and their spellings in a record.
+
+An `int` of nanoseconds is exact over the years 0001 to 9999, compares fast, and has no zone to forget. A `datetime`
+holds microseconds only, so it is made at the edge, for people.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+__all__ = [
+    "KEY_TIME_LENGTH",
+    "MAX_NS",
+    "MIN_NS",
+    "from_datetime",
+    "from_key_time",
+    "from_rfc3339",
+    "is_key_time",
+    "to_canonical",
+    "to_datetime",
+    "to_key_time",
+    "to_microseconds",
+]
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_SECOND: Final = 1_000_000_000
+MIN_NS: Final = -62_135_596_800 * _SECOND  # 0001-01-01T00:00:00Z
+MAX_NS: Final = 253_402_300_800 * _SECOND - 1  # 9999-12-31T23:59:59.999999999Z
+KEY_TIME_LENGTH: Final = 24  # YYYY-MM-DDTHH:MM:SS.mmmZ
+
+# RFC 3339, section 5.6, with its note that `T` and `Z` may be lower case and `T` a space. No offset means UTC.
+_RFC3339: Final = re.compile(
+    r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]|[+-]\d\d:\d\d)?", flags=re.ASCII
+)
+
+
+def from_rfc3339(text: str) -> int:
+    """Nanoseconds of an RFC 3339 moment with at most nine fractional digits; none for the offset means UTC.
+
+    Raises ValueError for anything else: no such day, a leap second (which a UTC clock can not carry on from), an
+    offset of a day or more, or a moment outside of the years 0001 to 9999 in UTC.
+    """
+    match = _RFC3339.fullmatch(text)
+    if match is None:
+        raise ValueError("not RFC 3339 with at most nine fractional digits")
+    day, clock, fraction, offset = match.groups()
+    if clock.startswith("24"):  # ISO 8601 and Python from 3.13 on take it for the next day; RFC 3339 does not
+        raise ValueError("hour must be in 0..23")
+    seconds = _seconds(datetime.fromisoformat(f"{day}T{clock}+00:00"))
+    if offset is not None and offset not in "Zz":
+        if offset[4:] > "59" or offset[1:3] > "23":
+            raise ValueError("the offset is not between -23:59 and +23:59")
+        shift = int(offset[1:3]) * 3600 + int(offset[4:]) * 60
+        seconds += shift if offset[0] == "-" else -shift
+    ns = seconds * _SECOND + (int(fraction.ljust(9, "0")) if fraction else 0)
+    if not MIN_NS <= ns <= MAX_NS:
+        raise ValueError("outside of the years 0001 to 9999 in UTC")
+    return ns
+
+
+def from_key_time(text: str) -> int:
+    """Nanoseconds of the canonical time at the head of a sort key. ValueError where it is not spelled so."""
+    if not is_key_time(text):
+        raise ValueError("not spelled YYYY-MM-DDTHH:MM:SS.mmmZ")
+    return from_rfc3339(text)
+
+
+def is_key_time(text: str) -> bool:
+    """Whether `text` is exactly the canonical spelling of a time in a sort key (the day itself is not checked)."""
+    return _KEY_TIME.fullmatch(text) is not None
+
+
+_KEY_TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", flags=re.ASCII)
+
+
+def from_datetime(value: datetime) -> int:
+    """Nanoseconds of an aware datetime. A naive one is a TypeError: it does not say which moment it means."""
+    if value.utcoffset() is None:
+        raise TypeError("a naive datetime names no moment; give it a tzinfo, for example datetime.UTC")
+    delta = value - _EPOCH
+    return (delta.days * 86_400 + delta.seconds) * _SECOND + delta.microseconds * 1_000
+
+
+def to_datetime(ns: int) -> datetime:
+    """The aware UTC datetime of a moment, floored to the microsecond."""
+    return _EPOCH + timedelta(microseconds=ns // 1_000)
+
+
+def to_key_time(ns: int) -> str:
+    """`YYYY-MM-DDTHH:MM:SS.mmmZ`, floored to the millisecond: the one spelling in which text sorts as time."""
+    return to_datetime(ns).isoformat(timespec="milliseconds")[:23] + "Z"
+
+
+def to_microseconds(ns: int) -> str:
+    """`YYYY-MM-DDTHH:MM:SS.uuuuuuZ`, floored to the microsecond: the spelling of `recordedAt`."""
+    return to_datetime(ns).isoformat(timespec="microseconds")[:26] + "Z"
+
+
+def to_canonical(ns: int) -> str:
+    """`YYYY-MM-DDTHH:MM:SS.nnnnnnnnnZ`: the full moment in one spelling, for people and for digests."""
+    return f"{to_datetime(ns).isoformat(timespec='seconds')[:19]}.{ns % _SECOND:09d}Z"
+
+
+def _seconds(value: datetime) -> int:
+    delta = value - _EPOCH
+    return delta.days * 86_400 + delta.seconds
