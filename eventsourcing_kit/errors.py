@@ -7,6 +7,7 @@
     |   |-- EventConflict          the same id with another content
     |   `-- EventExpired           older than the store keeps events
     |-- InvalidMoment              a time that the grammar does not take (also a ValueError)
+    |-- InvalidOption              a setting with a value that it can not have (also a ValueError)
     |-- InvalidProjection          a projection that contradicts itself, where it is defined
     |-- ProjectionNotFound         no projection of that name or module
     |-- StoreError
@@ -35,6 +36,7 @@ __all__ = [
     "IncompleteStream",
     "InvalidEnvelope",
     "InvalidMoment",
+    "InvalidOption",
     "InvalidProjection",
     "InvalidStoreURL",
     "ProjectionNotFound",
@@ -106,6 +108,16 @@ class InvalidMoment(EventSourcingError, ValueError):
         super().__init__(f"'{text}' is not a moment: {reason}")
         self.text = text
         self.reason = reason
+
+
+class InvalidOption(EventSourcingError, ValueError):
+    """The setting `option` was given `found` where `expected` was needed."""
+
+    def __init__(self, option: str, *, found: str, expected: str) -> None:
+        super().__init__(f"{option}: found '{found}', expected {expected}")
+        self.option = option
+        self.found = found
+        self.expected = expected
 
 
 class InvalidProjection(EventSourcingError):

@@ -1,0 +1,46 @@
+"""Stores: the same contract on an SQLite file and on a DynamoDB table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from eventsourcing_kit.stores.url import parse_url
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from eventsourcing_kit.stores.base import BaseStore
+
+__all__ = ["open_store"]
+
+
+def open_store(url: str, *, clock: Callable[[], int] | None = None) -> BaseStore:
+    """The store at `url`, which is not touched before its first use. Close it, or use it in a `with`.
+
+    `sqlite:///events.db` is a file (four slashes: an absolute path), `sqlite://` is memory, and
+    `dynamodb://TABLE?region=&profile=&endpoint_url=` a table. Both take `retention_days=N`, which gives each event an
+    expiry that many days behind its moment, and `legacy=1`, which reads keys in other spellings of time, too.
+
+    `clock` gives nanoseconds since 1970 and stamps `recordedAt`; without it, it is the machine's.
+
+    Raises InvalidStoreURL.
+    """
+    place = parse_url(url)
+    if place.scheme == "dynamodb":
+        from eventsourcing_kit.stores.dynamodb import DynamoDBStore
+
+        return DynamoDBStore(
+            place.place or "",
+            url=url,
+            region=place.region,
+            profile=place.profile,
+            endpoint_url=place.endpoint_url,
+            retention_days=place.retention_days,
+            legacy=place.legacy,
+            clock=clock,
+        )
+    from eventsourcing_kit.stores.sqlite import SQLiteStore
+
+    return SQLiteStore(
+        place.place, url=url, retention_days=place.retention_days, legacy=place.legacy, clock=clock
+    )

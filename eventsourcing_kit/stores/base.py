@@ -1,0 +1,197 @@
+"""The half of a store that is the same everywhere: what an append decides, and the order of a reading.
+
+An adapter subclasses `BaseStore` and brings the six primitives below its line.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import time
+from abc import ABC, abstractmethod
+from collections import OrderedDict
+from contextlib import nullcontext
+from itertools import islice
+from typing import TYPE_CHECKING, Final, Self
+
+from eventsourcing_kit.errors import EventConflict, EventExpired, EventRefused
+from eventsourcing_kit.moment import to_microseconds
+from eventsourcing_kit.record import content_digest, decode, decode_head, digest, encode, encode_head, head_of
+from eventsourcing_kit.stores.contract import Counts, Outcome
+from eventsourcing_kit.stores.reading import StreamReading, Window
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from contextlib import AbstractContextManager
+    from datetime import datetime
+    from types import TracebackType
+
+    from eventsourcing_kit.event import Event
+    from eventsourcing_kit.record import Head, Record
+
+__all__ = ["BaseStore"]
+
+_log = logging.getLogger("eventsourcing_kit.stores")
+_BATCH: Final = 1_000
+_KNOWN_HEADS: Final = 10_000
+_NS: Final = 1_000_000_000
+
+
+class BaseStore(ABC):
+    """A store over six primitives. `clock` gives nanoseconds since 1970; `token` a new random text at each call."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        retention_days: int | None = None,
+        legacy: bool = False,
+        clock: Callable[[], int] | None = None,
+        token: Callable[[], str] | None = None,
+    ) -> None:
+        self.url = url
+        self.retention_days = retention_days
+        self.legacy = legacy
+        self._clock = clock or (lambda: time.time_ns())  # looked up at each call, so that a frozen clock is seen
+        self._token = token or (lambda: secrets.token_hex(8))
+        self._heads: OrderedDict[str, Head] = OrderedDict()
+
+    # Appending
+
+    def append(self, event: Event) -> Outcome:
+        with self._batch():
+            return self._append(event)
+
+    def append_each(self, events: Iterable[Event]) -> Iterator[Outcome | EventRefused]:
+        remaining = iter(events)
+        while batch := list(islice(remaining, _BATCH)):
+            yield from self._append_batch(batch)
+
+    def append_many(self, events: Iterable[Event]) -> Counts:
+        counts = Counts()
+        for outcome in self.append_each(events):
+            if isinstance(outcome, EventRefused):
+                raise outcome
+            counts = counts.plus(outcome)
+        return counts
+
+    def _append_batch(self, events: list[Event]) -> list[Outcome | EventRefused]:
+        with self._batch():
+            return [self._append_or_refuse(event) for event in events]
+
+    def _append_or_refuse(self, event: Event) -> Outcome | EventRefused:
+        try:
+            return self._append(event)
+        except EventRefused as refused:
+            return refused
+
+    def _append(self, event: Event) -> Outcome:
+        now = self._clock()
+        stamps = {"recorded_at": to_microseconds(now), "put_token": self._token()}
+        record = encode(event, **stamps, retention_days=self.retention_days)
+        if record.expire_record is not None:
+            self._check_expiry(event, record, now)
+            self._remember_beginning(record)
+        old = self._put(record)
+        if old is None or old.put_token == record.put_token:
+            return Outcome("stored")
+        if _same(old, event):
+            return self._duplicate(event, old)
+        if old.event_id == event.id:
+            raise EventConflict("the same id, other content", stream=event.stream, key=record.sk, event_id=event.id)
+        twin = encode(event, **stamps, retention_days=self.retention_days, twin=True)
+        old = self._put(twin)
+        if old is None or old.put_token == record.put_token:
+            _log.info("event %s is a twin, stored as %s", event.id, twin.sk)
+            return Outcome("stored", twin=True)
+        if _same(old, event):
+            return self._duplicate(event, old)
+        raise EventConflict("its twin's key is another event's", stream=event.stream, key=twin.sk, event_id=event.id)
+
+    def _duplicate(self, event: Event, old: Record) -> Outcome:
+        if old.event_id == event.id:
+            return Outcome("duplicate")
+        _log.info("event %s has the content of %s, stored as %s", event.id, old.event_id, old.sk)
+        return Outcome("duplicate", other_id=old.event_id)
+
+    def _check_expiry(self, event: Event, record: Record, now: int) -> None:
+        if record.expire_record is not None and record.expire_record * _NS <= now:
+            days = self.retention_days or 0
+            raise EventExpired(stream=event.stream, key=record.sk, event_id=event.id, retention_days=days)
+
+    def _remember_beginning(self, record: Record) -> None:
+        """Before the event itself: a head too early is a needless warning, one too late would hide a loss."""
+        mine = head_of(record)
+        known = self._heads.get(record.pk)
+        if known is not None and known.joined(mine) == known:
+            return
+        old = self._put(encode_head(record.pk, mine))
+        known = mine
+        while old is not None:
+            stored = decode_head(old.event_detail or "")
+            known = stored.joined(mine)
+            if known == stored:
+                break
+            old = self._swap(encode_head(record.pk, known), expected=old)
+        self._heads[record.pk] = known
+        if len(self._heads) > _KNOWN_HEADS:
+            self._heads.popitem(last=False)
+
+    # Reading
+
+    def read(
+        self,
+        stream: str,
+        *,
+        start: datetime | str | None = None,
+        at: datetime | str | None = None,
+        types: Iterable[str] = (),
+    ) -> StreamReading:
+        return StreamReading(self, stream, Window.resolve(start=start, at=at), frozenset(types), now=self._clock())
+
+    def close(self) -> None:
+        """Nothing to let go of, unless an adapter says otherwise."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.url!r}>"
+
+    # What an adapter brings
+
+    @abstractmethod
+    def create_table(self) -> None: ...
+
+    @abstractmethod
+    def streams(self, prefix: str = "") -> Iterator[str]: ...
+
+    @abstractmethod
+    def _put(self, record: Record) -> Record | None:
+        """Stores the record if nothing has its pk and sk, and answers None; else answers what is there."""
+
+    @abstractmethod
+    def _swap(self, record: Record, *, expected: Record) -> Record | None:
+        """Replaces `expected` (told by its `eventDetail`) and answers None; else answers what is there."""
+
+    @abstractmethod
+    def _delete(self, stream: str, key: str) -> None:
+        """Removes one record. Only `migrate` does, once the same event is stored under its canonical key."""
+
+    @abstractmethod
+    def _rows(self, stream: str, low: str, high: str) -> Iterator[Event]:
+        """What has a key from `low` to `high`, both inclusive, in ascending bytes of the key."""
+
+    def _batch(self) -> AbstractContextManager[None]:
+        """Inside of it puts may be deferred; they are durable when it ends well, and undone when it does not."""
+        return nullcontext()
+
+
+def _same(old: Record, event: Event) -> bool:
+    fingerprint = old.digest or content_digest(decode(old), identity=event.identity)
+    return fingerprint == digest(event)

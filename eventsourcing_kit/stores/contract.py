@@ -1,0 +1,121 @@
+"""What every store keeps to. `eventsourcing_kit.testing` has the suite that holds an adapter to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, Self, runtime_checkable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from datetime import datetime
+    from types import TracebackType
+
+    from eventsourcing_kit.errors import EventRefused
+    from eventsourcing_kit.event import Event
+
+__all__ = ["Counts", "Outcome", "Reading", "Readable", "Store"]
+
+
+class Outcome(str):
+    """`"stored"` or `"duplicate"`: there is no third outcome, only exceptions."""
+
+    __slots__ = ("other_id", "twin")
+    twin: bool  # stored beside a different event that has the plain key
+    other_id: str | None  # of a duplicate: the id of the stored event, where that is another one
+
+    def __new__(cls, outcome: str, *, twin: bool = False, other_id: str | None = None) -> Self:
+        self = super().__new__(cls, outcome)
+        self.twin = twin
+        self.other_id = other_id
+        return self
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How many events of an `append_many` had which outcome."""
+
+    stored: int = 0
+    duplicate: int = 0
+    other_id: int = 0  # duplicates that came under another id than the stored event's
+    twins: int = 0  # stored events whose plain key another event has
+
+    def plus(self, outcome: Outcome) -> Counts:
+        stored = outcome == "stored"
+        return Counts(
+            stored=self.stored + stored,
+            duplicate=self.duplicate + (not stored),
+            other_id=self.other_id + (outcome.other_id is not None),
+            twins=self.twins + outcome.twin,
+        )
+
+
+class Reading(Protocol):
+    """The events of one stream in order, and, once they are exhausted, whether earlier ones are gone."""
+
+    @property
+    def expired_since(self) -> str | None:
+        """The moment of the first event that this reading should have had and that has expired; else None."""
+        ...
+
+    def __iter__(self) -> Iterator[Event]: ...
+
+    def __next__(self) -> Event: ...
+
+
+@runtime_checkable
+class Readable(Protocol):
+    """What a rebuild needs of a store."""
+
+    @property
+    def url(self) -> str: ...
+
+    def read(
+        self,
+        stream: str,
+        *,
+        start: datetime | str | None = None,
+        at: datetime | str | None = None,
+        types: Iterable[str] = (),
+    ) -> Reading:
+        """The events of `stream` from `start` up to `at`, both inclusive, in order; all, where they are None.
+
+        The order is (moment, `metaData.sequence`, type, digest), whatever the order of arrival. Lazy: memory does not
+        grow with the stream. Events stored while this runs may or may not be in it. Raises ForeignKey, StoreNotFound,
+        StoreUnavailable, StoreDamaged and InvalidMoment, the last one before anything is read.
+        """
+        ...
+
+    def streams(self, prefix: str = "") -> Iterator[str]:
+        """Each stream that has a live event and begins with `prefix`, once, in the order of its UTF-8 bytes."""
+        ...
+
+
+@runtime_checkable
+class Store(Readable, Protocol):
+    """A durable, append-only set of streams."""
+
+    def create_table(self) -> None:
+        """Makes the table or file where it is missing; leaves one that is there as it is."""
+        ...
+
+    def append(self, event: Event) -> Outcome:
+        """Stores an event durably, once. Raises EventTooLarge, EventConflict, EventExpired or a StoreError."""
+        ...
+
+    def append_each(self, events: Iterable[Event]) -> Iterator[Outcome | EventRefused]:
+        """The outcome or refusal of each event, in their order; durable when it is yielded. Raises StoreError."""
+        ...
+
+    def append_many(self, events: Iterable[Event]) -> Counts:
+        """Stores all events; raises the first refusal. What stands before it is stored; what stands behind may be."""
+        ...
+
+    def close(self) -> None:
+        """Lets go of files and connections. Twice is fine."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...

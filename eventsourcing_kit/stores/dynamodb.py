@@ -1,0 +1,213 @@
+"""The table on AWS. The only module that uses boto3, and only its client.
+
+Retries are botocore's standard mode (throttling, 5xx, lost answers); a put that was applied although its answer was
+lost is recognised by its `putToken` when it is tried again.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+import boto3
+import botocore.exceptions
+import msgspec
+from botocore.config import Config
+
+from eventsourcing_kit.errors import StoreDamaged, StoreNotFound, StoreUnavailable
+from eventsourcing_kit.record import COLUMNS, HEAD_KEY, Record, decode
+from eventsourcing_kit.stores.base import BaseStore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from mypy_boto3_dynamodb.client import DynamoDBClient
+
+    from eventsourcing_kit.errors import EventRefused
+    from eventsourcing_kit.event import Event
+    from eventsourcing_kit.stores.contract import Outcome
+
+__all__ = ["DynamoDBStore"]
+
+IN_FLIGHT: Final = 8  # puts of one batch under way at once
+_CONFIG: Final = Config(
+    connect_timeout=1,
+    read_timeout=5,
+    retries={"mode": "standard", "total_max_attempts": 5},
+    max_pool_connections=IN_FLIGHT,
+    user_agent_extra="eventsourcing_kit",
+)
+_KEY_SCHEMA: Final = (("pk", "HASH"), ("sk", "RANGE"))
+_LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
+_FIELDS: Final = dict(zip(COLUMNS, Record.__struct_fields__, strict=True))
+
+
+class DynamoDBStore(BaseStore):
+    """A table with `pk` and `sk`. Threads may share a store. Credentials come from the AWS environment or a profile."""
+
+    def __init__(
+        self,
+        table: str,
+        *,
+        url: str,
+        region: str | None = None,
+        profile: str | None = None,
+        endpoint_url: str | None = None,
+        retention_days: int | None = None,
+        legacy: bool = False,
+        clock: Callable[[], int] | None = None,
+        token: Callable[[], str] | None = None,
+    ) -> None:
+        super().__init__(url, retention_days=retention_days, legacy=legacy, clock=clock, token=token)
+        self.table = table
+        self._region = region
+        self._profile = profile
+        self._endpoint_url = endpoint_url
+
+    def create_table(self) -> None:
+        with self._translated("creating the table"):
+            try:
+                self._client.create_table(
+                    TableName=self.table,
+                    KeySchema=[{"AttributeName": name, "KeyType": kind} for name, kind in _KEY_SCHEMA],  # type: ignore[typeddict-item]  # the literals of _KEY_SCHEMA
+                    AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name, _ in _KEY_SCHEMA],
+                    BillingMode="PAY_PER_REQUEST",
+                )
+            except self._client.exceptions.ResourceInUseException:
+                self._check_keys()
+                return
+            self._client.get_waiter("table_exists").wait(TableName=self.table, WaiterConfig={"Delay": 1})
+            self._client.update_time_to_live(
+                TableName=self.table, TimeToLiveSpecification={"Enabled": True, "AttributeName": "expireRecord"}
+            )
+
+    def streams(self, prefix: str = "") -> Iterator[str]:
+        now = self._clock() // 1_000_000_000
+        request: dict[str, Any] = {
+            "TableName": self.table,
+            "ProjectionExpression": "pk",
+            "FilterExpression": "sk > :bookkeeping AND (attribute_not_exists(expireRecord) OR expireRecord > :now)",
+            "ExpressionAttributeValues": {":bookkeeping": {"S": "#~"}, ":now": {"N": str(now)}},
+            "ConsistentRead": True,
+        }
+        found: set[str] = set()
+        with self._translated("listing streams"):
+            for page in self._client.get_paginator("scan").paginate(**request):
+                found.update(item["pk"]["S"] for item in page["Items"])
+        yield from sorted(stream for stream in found if stream.startswith(prefix))
+
+    def close(self) -> None:
+        if "_client" in self.__dict__:
+            self._client.close()
+
+    def _append_batch(self, events: list[Event]) -> list[Outcome | EventRefused]:
+        with ThreadPoolExecutor(IN_FLIGHT) as pool:
+            return list(pool.map(self._append_or_refuse, events))
+
+    def _put(self, record: Record) -> Record | None:
+        return self._put_if(record, "attribute_not_exists(sk)", {})
+
+    def _swap(self, record: Record, *, expected: Record) -> Record | None:
+        value = {":expected": {"S": expected.event_detail or ""}}
+        return self._put_if(record, "eventDetail = :expected", {"ExpressionAttributeValues": value})
+
+    def _put_if(self, record: Record, condition: str, more: dict[str, Any]) -> Record | None:
+        with self._translated("appending"):
+            try:
+                self._client.put_item(
+                    TableName=self.table,
+                    Item=_to_item(record),
+                    ConditionExpression=condition,
+                    ReturnValuesOnConditionCheckFailure="ALL_OLD",
+                    **more,
+                )
+            except botocore.exceptions.ClientError as error:
+                if _code(error) != "ConditionalCheckFailedException":
+                    raise
+                return self._from_item(error.response["Item"])  # type: ignore[typeddict-item]  # ALL_OLD brings it
+        return None
+
+    def _delete(self, stream: str, key: str) -> None:
+        with self._translated("deleting"):
+            self._client.delete_item(TableName=self.table, Key={"pk": {"S": stream}, "sk": {"S": key}})
+
+    def _rows(self, stream: str, low: str, high: str) -> Iterator[Event]:
+        request: dict[str, Any] = {
+            "TableName": self.table,
+            "KeyConditionExpression": "pk = :stream AND sk BETWEEN :low AND :high",
+            "ExpressionAttributeValues": {":stream": {"S": stream}, ":low": {"S": low}, ":high": {"S": high}},
+            "ConsistentRead": True,
+        }
+        while True:
+            with self._translated("reading"):
+                page = self._client.query(**request)
+            for item in page["Items"]:
+                yield decode(self._from_item(item))
+            if "LastEvaluatedKey" not in page:
+                return
+            request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
+    @cached_property
+    def _client(self) -> DynamoDBClient:
+        with self._translated("connecting"):
+            session = boto3.Session(profile_name=self._profile, region_name=self._region)
+            credentials: dict[str, str] = {}
+            if urlsplit(self._endpoint_url or "").hostname in _LOOPBACK and session.get_credentials() is None:
+                # A server on this machine looks at no credentials, yet botocore signs nothing without any.
+                credentials = {"aws_access_key_id": "local", "aws_secret_access_key": "local"}
+            client: DynamoDBClient = session.client(
+                "dynamodb", endpoint_url=self._endpoint_url, config=_CONFIG, **credentials
+            )
+            return client
+
+    def _check_keys(self) -> None:
+        described = self._client.describe_table(TableName=self.table)["Table"]
+        found = tuple((key["AttributeName"], key["KeyType"]) for key in described["KeySchema"])
+        if found != _KEY_SCHEMA:
+            names = ", ".join(name for name, _ in found)
+            raise StoreDamaged(self.url, f"the table's key is ({names}), expected (pk, sk)")
+
+    def _from_item(self, item: dict[str, Any]) -> Record:
+        values: dict[str, Any] = {}
+        for name, field in _FIELDS.items():
+            tagged = item.get(name)
+            if tagged is None:
+                continue
+            ((tag, value),) = tagged.items()
+            expected = _TAGS.get(name, "S")
+            if tag != expected:
+                key = item["sk"].get("S", "")
+                reason = f"attribute '{name}' of the item '{key}' has the type {tag}, expected {expected}"
+                raise StoreDamaged(self.url, reason)
+            values[field] = float(value) if tag == "N" else value
+        return Record(**values)
+
+    @contextmanager
+    def _translated(self, doing: str) -> Iterator[None]:
+        try:
+            yield
+        except botocore.exceptions.ClientError as error:
+            if _code(error) == "ResourceNotFoundException":
+                raise StoreNotFound(self.url, "'eskit create-table' makes it") from error
+            raise StoreUnavailable(self.url, code=_code(error), doing=doing) from error
+        except (botocore.exceptions.BotoCoreError, botocore.exceptions.HTTPClientError) as error:
+            raise StoreUnavailable(self.url, code=type(error).__name__, doing=doing) from error
+
+
+_TAGS: Final = {"eventDetailZ": "B", "expireRecord": "N"}
+
+
+def _to_item(record: Record) -> dict[str, Any]:
+    values = zip(COLUMNS, msgspec.structs.astuple(record), strict=True)
+    return {
+        name: {_TAGS.get(name, "S"): str(value) if name == "expireRecord" else value}
+        for name, value in values
+        if value is not None
+    }
+
+
+def _code(error: botocore.exceptions.ClientError) -> str:
+    return str(error.response.get("Error", {}).get("Code", "unknown"))

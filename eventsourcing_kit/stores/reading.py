@@ -1,0 +1,173 @@
+"""Reading one stream in its order: which range of keys, which events of it, and what has expired."""
+
+from __future__ import annotations
+
+import re
+from itertools import groupby
+from operator import attrgetter
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+
+from eventsourcing_kit.errors import ForeignKey, StoreDamaged
+from eventsourcing_kit.moment import KEY_TIME_LENGTH, MAX_NS, MIN_NS, from_rfc3339, to_canonical, to_key_time
+from eventsourcing_kit.record import HEAD_KEY, decode_head, digest, order
+from eventsourcing_kit.times import resolve
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from datetime import datetime
+
+    from eventsourcing_kit.event import Event
+    from eventsourcing_kit.record import Head
+
+__all__ = ["Rows", "StreamReading", "Window"]
+
+_NS: Final = 1_000_000_000
+_DAY: Final = 86_400 * _NS
+_HIGHEST: Final = "\U0010ffff"
+_FIRST_TIME: Final = "0"  # above every bookkeeping key, which begins with #
+_AFTER_TIMES: Final = ":"  # above every digit
+_SECOND_LENGTH: Final = 19  # YYYY-MM-DDTHH:MM:SS
+_canonical = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z#", flags=re.ASCII).match
+
+
+class Window(NamedTuple):
+    """Moments from `start` to `at`, both inclusive, in nanoseconds; None is open."""
+
+    start: int | None = None
+    at: int | None = None
+
+    @classmethod
+    def resolve(cls, *, start: datetime | str | None, at: datetime | str | None) -> Window:
+        return cls(None if start is None else resolve(start), None if at is None else resolve(at))
+
+    @property
+    def low(self) -> str:
+        """The lowest key. From a stream's beginning it takes in the head; else it begins with a whole second, so that
+        other spellings of that second are met, not missed."""
+        return HEAD_KEY if self.start is None else to_key_time(self.start)[:_SECOND_LENGTH]
+
+    @property
+    def high(self) -> str:
+        """The highest key: above every `#type` of the second of `at`, or the events at `at` itself would be missing."""
+        return _HIGHEST if self.at is None else to_key_time(self.at)[:_SECOND_LENGTH] + _HIGHEST
+
+    def has(self, ns: int) -> bool:
+        return (self.start is None or self.start <= ns) and (self.at is None or ns <= self.at)
+
+    def widened(self) -> Window:
+        """A day more on each side: no spelling of a moment is further from the canonical one."""
+        return Window(
+            None if self.start is None else max(MIN_NS, self.start - _DAY),
+            None if self.at is None else min(MAX_NS, self.at + _DAY),
+        )
+
+
+class Rows(Protocol):
+    """What a reading needs of a store."""
+
+    url: str
+    legacy: bool
+
+    def _rows(self, stream: str, low: str, high: str) -> Iterator[Event]: ...
+
+
+class StreamReading:
+    """One pass over a stream's events in order. See `stores.contract.Reading`."""
+
+    def __init__(self, store: Rows, stream: str, window: Window, types: frozenset[str], *, now: int) -> None:
+        self._store = store
+        self._stream = stream
+        self._window = window
+        self._now = now
+        self._head: Head | None = None
+        self._expired: str | None = None
+        events = self._legacy_events() if store.legacy else self._events()
+        self._iterator = (event for event in events if event.type in types) if types else events
+
+    def __iter__(self) -> Iterator[Event]:
+        return self._iterator
+
+    def __next__(self) -> Event:
+        return next(self._iterator)
+
+    @property
+    def expired_since(self) -> str | None:
+        """The moment of the first event that this reading should have had and that has expired; else None."""
+        if self._head is None:
+            return self._expired
+        expires = self._head.first_expires * _NS
+        began = from_rfc3339(self._head.first_moment)
+        gone_before = self._now - (expires - began)  # moments up to here have outlived the retention of the first one
+        out_of_window = (self._window.at is not None and self._window.at < began) or (
+            self._window.start is not None and self._window.start > gone_before
+        )
+        return None if expires > self._now or out_of_window else self._head.first_moment
+
+    def _events(self) -> Iterator[Event]:
+        start, at = self._window
+        first = None if start is None else to_key_time(start) + "#"
+        last = None if at is None else to_key_time(at) + "#"
+        for time, group in groupby(self._live(self._window), key=_time_of):
+            if first is not None and time < first:
+                continue
+            if last is not None and time > last:
+                continue
+            events = list(group)
+            if len(events) > 1:
+                events.sort(key=order)
+            if time in (first, last):
+                events = [event for event in events if self._window.has(event.moment_ns)]
+            yield from events
+
+    def _live(self, window: Window) -> Iterator[Event]:
+        """The rows that are events in the canonical spelling and have not expired."""
+        legacy = self._store.legacy
+        for event in self._rows(window):
+            key = event.key
+            if _canonical(key) is None:
+                if key[:1] == "#":
+                    self._note_head(event)
+                    continue
+                if not legacy:
+                    raise ForeignKey(self._store.url, stream=self._stream, key=key)
+            if event.expires is not None and event.expires * _NS <= self._now:
+                self._note_expired(event)
+                continue
+            yield event
+
+    def _rows(self, window: Window) -> Iterator[Event]:
+        if window.start is not None:
+            yield from self._store._rows(self._stream, HEAD_KEY, HEAD_KEY)
+        yield from self._store._rows(self._stream, window.low, window.high)
+        if self._store.legacy and window.at is not None:
+            # Keys that do not begin with a digit, as `undefined#Type`: their moment stands only in the event.
+            yield from self._store._rows(self._stream, max(_AFTER_TIMES, window.high), _HIGHEST)
+
+    def _legacy_events(self) -> Iterator[Event]:
+        events = [event for event in self._live(self._window.widened()) if self._window.has(self._moment(event))]
+        events.sort(key=order)
+        previous = None
+        for event in events:
+            fingerprint = digest(event)
+            if fingerprint != previous:  # a replay may have stored the same event under its canonical key, too
+                yield event
+            previous = fingerprint
+
+    def _moment(self, event: Event) -> int:
+        try:
+            return event.moment_ns
+        except (TypeError, ValueError):
+            reason = f"key '{event.key}' in stream '{self._stream}' holds an event without a readable moment"
+            raise StoreDamaged(self._store.url, reason) from None
+
+    def _note_head(self, event: Event) -> None:
+        if event.key == HEAD_KEY:
+            self._head = decode_head(event.detail_json)
+
+    def _note_expired(self, event: Event) -> None:
+        moment = to_canonical(self._moment(event))
+        self._expired = moment if self._expired is None else min(self._expired, moment)
+
+
+def _time_of(event: Event) -> str:
+    return event.key[: KEY_TIME_LENGTH + 1]

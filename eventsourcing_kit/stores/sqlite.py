@@ -1,0 +1,263 @@
+"""The embedded store: one SQLite file, readable with any SQLite tool.
+
+Journal: WAL, because there a long read keeps no writer waiting, nor a writer a reader. WAL had a race that could damage
+a file when two connections checkpointed at once, fixed in SQLite 3.51.3 (https://sqlite.org/wal.html#walresetbug), and
+most Pythons link an older library; so the kit brings its own along in `apsw`, and refuses to open a file with another
+that has the race. `synchronous=FULL` makes every commit reach the disk before it is answered.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import contextmanager
+from itertools import starmap
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import apsw
+import msgspec
+
+from eventsourcing_kit.errors import StoreDamaged, StoreNotFound, StoreUnavailable
+from eventsourcing_kit.event import Event
+from eventsourcing_kit.record import COLUMNS, HEAD_KEY, READ_COLUMNS, Record
+from eventsourcing_kit.stores.base import BaseStore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+__all__ = ["APPLICATION_ID", "FORMAT", "SQLiteStore"]
+
+APPLICATION_ID: Final = int.from_bytes(b"eskt")  # PRAGMA application_id: whose file it is
+FORMAT: Final = 1  # PRAGMA user_version: the layout of its tables
+BUSY_TIMEOUT_MS: Final = 30_000
+
+_TYPES: Final = {"eventDetailZ": "BLOB", "expireRecord": "INTEGER"}
+_SCHEMA: Final = f"""
+    CREATE TABLE events (
+        {", ".join(f"{name} {_TYPES.get(name, 'TEXT')}{' NOT NULL' if name in ('pk', 'sk') else ''}" for name in COLUMNS)},
+        PRIMARY KEY (pk, sk)
+    ) STRICT, WITHOUT ROWID
+"""
+_INSERT: Final = f"""
+    INSERT INTO events ({", ".join(COLUMNS)}) VALUES ({", ".join("?" * len(COLUMNS))}) ON CONFLICT DO NOTHING
+"""  # noqa: S608 - names of columns, no values
+_SELECT_ONE: Final = f"SELECT {', '.join(COLUMNS)} FROM events WHERE pk = ? AND sk = ?"  # noqa: S608 - as above
+_EVENT: Final = ", ".join(name if isinstance(name, str) else f"coalesce({', '.join(name)})" for name in READ_COLUMNS)
+_SELECT: Final = f"SELECT {_EVENT} FROM events WHERE pk = ? AND sk BETWEEN ? AND ? ORDER BY sk"  # noqa: S608 - as above
+_NEXT_STREAM: Final = "SELECT pk FROM events WHERE pk > ? ORDER BY pk LIMIT 1"
+_STREAM_FROM: Final = "SELECT pk FROM events WHERE pk >= ? ORDER BY pk LIMIT 1"
+_IS_LIVE: Final = """
+    SELECT 1 FROM events WHERE pk = ? AND sk > '#~' AND (expireRecord IS NULL OR expireRecord > ?) LIMIT 1
+"""
+
+
+class SQLiteStore(BaseStore):
+    """`path` None keeps the events in memory, for one process and until it is closed.
+
+    Threads may share a store; processes open the same file each for themselves. The file is made by the first append,
+    or by `create_table`; reading where there is none raises StoreNotFound.
+    """
+
+    def __init__(
+        self,
+        path: str | None,
+        *,
+        url: str,
+        retention_days: int | None = None,
+        legacy: bool = False,
+        clock: Callable[[], int] | None = None,
+        token: Callable[[], str] | None = None,
+    ) -> None:
+        super().__init__(url, retention_days=retention_days, legacy=legacy, clock=clock, token=token)
+        _check_library(url)
+        self._path = path
+        self._writing = threading.RLock()
+        self._writer: apsw.Connection | None = None
+        self._idle: list[apsw.Connection] = []
+        self._closed = False
+        if path is None:
+            self.create_table()
+
+    def create_table(self) -> None:
+        with self._batch():
+            pass
+
+    def streams(self, prefix: str = "") -> Iterator[str]:
+        now = self._clock() // 1_000_000_000
+        with self._reader() as connection, self._translated("listing streams"):
+            found = connection.execute(_STREAM_FROM, (prefix,)).get
+            while found is not None and found.startswith(prefix):
+                if connection.execute(_IS_LIVE, (found, now)).get:
+                    yield found
+                found = connection.execute(_NEXT_STREAM, (found,)).get
+
+    def check(self) -> list[str]:
+        """What SQLite's own integrity check finds wrong with the file; empty where it is sound."""
+        with self._reader() as connection, self._translated("checking"):
+            found = [str(row[0]) for row in connection.execute("PRAGMA quick_check(20)")]
+        return [] if found == ["ok"] else found
+
+    def close(self) -> None:
+        with self._writing:
+            self._closed = True
+            connections = [self._writer, *self._idle]
+            self._writer, self._idle = None, []
+            for connection in connections:
+                if connection is not None:
+                    connection.close()
+
+    def _put(self, record: Record) -> Record | None:
+        connection = self._connected()
+        with self._translated("appending"):
+            connection.execute(_INSERT, msgspec.structs.astuple(record))
+            return None if connection.changes() else self._one(connection, record)
+
+    def _swap(self, record: Record, *, expected: Record) -> Record | None:
+        connection = self._connected()
+        with self._translated("appending"):
+            connection.execute(
+                "UPDATE events SET eventDetail = ? WHERE pk = ? AND sk = ? AND eventDetail = ?",
+                (record.event_detail, record.pk, record.sk, expected.event_detail),
+            )
+            return None if connection.changes() else self._one(connection, record)
+
+    def _one(self, connection: apsw.Connection, record: Record) -> Record:
+        return Record(*connection.execute(_SELECT_ONE, (record.pk, record.sk)).fetchone())
+
+    def _delete(self, stream: str, key: str) -> None:
+        connection = self._connected()
+        with self._translated("deleting"):
+            connection.execute("DELETE FROM events WHERE pk = ? AND sk = ?", (stream, key))
+
+    def _rows(self, stream: str, low: str, high: str) -> Iterator[Event]:
+        with self._reader() as connection, self._translated("reading"):
+            cursor = connection.cursor()
+            try:
+                yield from starmap(Event, cursor.execute(_SELECT, (stream, low, high)))
+            finally:
+                cursor.close()
+
+    @contextmanager
+    def _batch(self) -> Iterator[None]:
+        with self._writing:
+            with self._translated("opening"):
+                connection = self._connected()
+                connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                self._heads.clear()  # they may speak of puts that are undone here
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+            try:
+                with self._translated("committing"):
+                    connection.execute("COMMIT")
+            except StoreUnavailable:
+                self._heads.clear()
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def _reader(self) -> Iterator[apsw.Connection]:
+        """A connection of its own for each reading, so that a snapshot is held for as long as that reading lasts."""
+        if self._path is None:
+            yield self._connected()
+            return
+        with self._translated("opening"):
+            connection = self._idle.pop() if self._idle else self._open(create=False)
+        try:
+            yield connection
+        finally:
+            if self._closed:
+                connection.close()
+            else:
+                self._idle.append(connection)
+
+    def _connected(self) -> apsw.Connection:
+        with self._writing:
+            if self._closed:
+                raise StoreUnavailable(self.url, code="closed", doing="opening")
+            if self._writer is None:
+                self._writer = self._open(create=True)
+            return self._writer
+
+    def _open(self, *, create: bool) -> apsw.Connection:
+        if self._closed:
+            raise StoreUnavailable(self.url, code="closed", doing="opening")
+        hint = "the first append makes it"
+        if self._path is not None and not create and not Path(self._path).exists():
+            raise StoreNotFound(self.url, hint)
+        flags = apsw.SQLITE_OPEN_READWRITE | (apsw.SQLITE_OPEN_CREATE if create else 0)
+        connection = apsw.Connection(":memory:" if self._path is None else str(Path(self._path)), flags=flags)
+        try:
+            connection.set_busy_timeout(BUSY_TIMEOUT_MS)
+            if self._is_empty(connection):
+                if not create:
+                    raise StoreNotFound(self.url, hint)
+                self._initialise(connection)
+            self._check_format(connection)
+            connection.execute("PRAGMA synchronous = FULL")
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _is_empty(self, connection: apsw.Connection) -> bool:
+        return connection.pragma("application_id") == 0 and not connection.execute("SELECT 1 FROM sqlite_schema").get
+
+    def _initialise(self, connection: apsw.Connection) -> None:
+        if self._path is not None:
+            _retry_busy(lambda: connection.execute("PRAGMA journal_mode = WAL").get)
+        connection.execute("BEGIN IMMEDIATE")
+        with connection:
+            if self._is_empty(connection):  # another process may have been here meanwhile
+                connection.execute(_SCHEMA)
+                connection.pragma("user_version", FORMAT)
+                connection.pragma("application_id", APPLICATION_ID)
+        connection.execute("COMMIT")
+
+    def _check_format(self, connection: apsw.Connection) -> None:
+        if connection.pragma("application_id") != APPLICATION_ID:
+            raise StoreDamaged(self.url, "it is an SQLite file of another application")
+        found = connection.pragma("user_version")
+        if found != FORMAT:
+            raise StoreDamaged(self.url, f"it has format {found}, and this version of the kit reads format {FORMAT}")
+
+    @contextmanager
+    def _translated(self, doing: str) -> Iterator[None]:
+        try:
+            yield
+        except (apsw.NotADBError, apsw.CorruptError) as error:
+            raise StoreDamaged(self.url, f"SQLite says {_code(error)} while {doing}") from error
+        except apsw.Error as error:
+            raise StoreUnavailable(self.url, code=_code(error), doing=doing) from error
+
+
+def _code(error: apsw.Error) -> str:
+    codes: Any = apsw.mapping_extended_result_codes | apsw.mapping_result_codes
+    return str(codes.get(getattr(error, "extendedresult", None), None) or type(error).__name__)
+
+
+def _retry_busy(call: Callable[[], object]) -> None:
+    """SQLite does not wait its busy timeout where two connections turn a new file into a WAL file at once."""
+    deadline = time.monotonic() + BUSY_TIMEOUT_MS / 1_000
+    while True:
+        try:
+            call()
+        except apsw.BusyError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+        else:
+            return
+
+
+def _check_library(url: str) -> None:
+    version = tuple(int(part) for part in apsw.sqlite_lib_version().split("."))
+    if version >= (3, 51, 3) or version[:2] in ((3, 50), (3, 44)) and version[2] >= {50: 7, 44: 6}[version[1]]:
+        return
+    code = f"apsw is linked to SQLite {apsw.sqlite_lib_version()}, which can damage a file in WAL mode"
+    raise StoreUnavailable(url, code=f"{code}; install apsw from PyPI, which carries a newer one", doing="opening")

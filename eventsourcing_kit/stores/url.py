@@ -1,0 +1,91 @@
+"""A store's URL: `sqlite:///file.db`, `sqlite://` (in memory), `dynamodb://TABLE?region=&profile=&endpoint_url=`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from eventsourcing_kit.errors import InvalidStoreURL
+
+__all__ = ["StoreURL", "parse_url"]
+
+_COMMON: Final = ("legacy", "retention_days")
+_OPTIONS: Final = {"sqlite": _COMMON, "dynamodb": (*_COMMON, "endpoint_url", "profile", "region")}
+_MAX_RETENTION_DAYS: Final = 36_500
+
+
+@dataclass(frozen=True)
+class StoreURL:
+    """`place` is a path (None: in memory) or a table's name."""
+
+    scheme: str
+    place: str | None
+    url: str
+    retention_days: int | None
+    legacy: bool
+    region: str | None
+    profile: str | None
+    endpoint_url: str | None
+
+
+def parse_url(url: str) -> StoreURL:
+    """Takes a store's URL apart. Raises InvalidStoreURL, whose text never repeats credentials."""
+    parts = urlsplit(url)
+    if parts.scheme not in _OPTIONS:
+        raise InvalidStoreURL(_masked(url), f"it begins with '{parts.scheme}://', expected {_either(_OPTIONS)}")
+    if "@" in parts.netloc:
+        raise InvalidStoreURL(_masked(url), "credentials do not belong in a URL; use the AWS environment or a profile")
+    options = dict(parse_qsl(parts.query, keep_blank_values=True))
+    unknown = sorted(set(options) - set(_OPTIONS[parts.scheme]))
+    if unknown:
+        expected = _either(_OPTIONS[parts.scheme])
+        raise InvalidStoreURL(_masked(url), f"it has the option '{unknown[0]}', expected {expected}")
+    if "@" in urlsplit(options.get("endpoint_url", "")).netloc:
+        raise InvalidStoreURL(_masked(url), "credentials do not belong in an endpoint's URL")
+    return StoreURL(
+        scheme=parts.scheme,
+        place=_path(url, parts.netloc, parts.path) if parts.scheme == "sqlite" else _table(url, parts.netloc, parts.path),
+        url=url,
+        retention_days=_retention(url, options.get("retention_days")),
+        legacy=_switch(url, "legacy", options.get("legacy")),
+        region=options.get("region") or None,
+        profile=options.get("profile") or None,
+        endpoint_url=options.get("endpoint_url") or None,
+    )
+
+
+def _path(url: str, netloc: str, path: str) -> str | None:
+    if netloc:
+        raise InvalidStoreURL(url, f"a file's path begins behind three slashes: sqlite:///{netloc}{path}")
+    return unquote(path[1:]) or None
+
+
+def _table(url: str, netloc: str, path: str) -> str:
+    if not netloc or path.strip("/"):
+        raise InvalidStoreURL(url, "it names no table, expected dynamodb://TABLE")
+    return unquote(netloc)
+
+
+def _retention(url: str, text: str | None) -> int | None:
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= _MAX_RETENTION_DAYS):
+        raise InvalidStoreURL(url, f"retention_days is '{text}', expected a whole number from 1 to {_MAX_RETENTION_DAYS:,}")
+    return int(text)
+
+
+def _switch(url: str, name: str, text: str | None) -> bool:
+    if text not in (None, "0", "1"):
+        raise InvalidStoreURL(url, f"{name} is '{text}', expected 0 or 1")
+    return text == "1"
+
+
+def _masked(url: str) -> str:
+    """The URL without what stands where credentials or unknown options would."""
+    scheme, _, rest = url.partition("://")
+    return f"{scheme}://{rest.partition('?')[0].rpartition('@')[2]}"
+
+
+def _either(names: object) -> str:
+    return " or ".join(f"'{name}'" for name in sorted(names))  # type: ignore[call-overload]  # any iterable of texts
