@@ -215,8 +215,10 @@ def _without_needless_escapes(string: str) -> str:
 def _stream(tree: dict[str, Any], detail: dict[str, Any], stream_path: str | None) -> str:
     if stream_path is None:
         data = detail.get("data")
-        nested = isinstance(data, dict) and data.get("primaryKey") is not None
-        field, value = ("detail.data.primaryKey", data["primaryKey"]) if nested else _outer_key(detail)
+        inner = data.get("primaryKey") if isinstance(data, dict) else None
+        outer = detail.get("primaryKey")
+        field = "detail.primaryKey" if inner is None and outer is not None else "detail.data.primaryKey"
+        value = outer if inner is None else inner
     else:
         field, value = stream_path, _jmespath(stream_path).search(tree)
     expected = f"text of 1 to {MAX_STREAM:,} bytes"
@@ -226,11 +228,6 @@ def _stream(tree: dict[str, Any], detail: dict[str, Any], stream_path: str | Non
     if not 1 <= size <= MAX_STREAM:
         raise InvalidEnvelope(field, found=f"text of {size:,} bytes", expected=expected)
     return value
-
-
-def _outer_key(detail: dict[str, Any]) -> tuple[str, Any]:
-    value = detail.get("primaryKey")
-    return ("detail.data.primaryKey" if value is None else "detail.primaryKey"), value
 
 
 @lru_cache(maxsize=64)

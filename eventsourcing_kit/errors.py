@@ -17,7 +17,8 @@
     |   |-- StoreDamaged           a file that is no store, or a record that does not verify
     |   `-- ForeignKey             a key whose time is not in the canonical spelling
     |-- IncompleteStream           the beginning of the stream has expired
-    `-- FoldFailed                 a handler, model or upcaster raised
+    |-- FoldFailed                 a handler, model or upcaster raised
+    `-- RebuildsFailed             some of several streams could not be rebuilt
 
 Each message is one sentence for a person; each fact in it is an attribute for a program. No message holds any part of
 an event's payload: `found` describes a value, it does not quote it.
@@ -40,6 +41,7 @@ __all__ = [
     "InvalidProjection",
     "InvalidStoreURL",
     "ProjectionNotFound",
+    "RebuildsFailed",
     "StoreDamaged",
     "StoreError",
     "StoreNotFound",
@@ -222,3 +224,16 @@ class FoldFailed(EventSourcingError):
         self.event_id = event_id
         self.reason = reason
         self.fields = fields
+
+
+class RebuildsFailed(EventSourcingError):
+    """`failures` has the error of each stream that could not be rebuilt; all the others were."""
+
+    def __init__(self, projection: str, failures: dict[str, EventSourcingError]) -> None:
+        first, error = next(iter(failures.items()))
+        super().__init__(
+            f"projection '{projection}' could not be rebuilt for {len(failures):,} streams, the first being "
+            f"'{first}': {error}"
+        )
+        self.projection = projection
+        self.failures = failures

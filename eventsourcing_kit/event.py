@@ -7,9 +7,10 @@ import math
 import re
 import zlib
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Generic, Literal
 
 import msgspec
+from typing_extensions import TypeVar  # with a default: an Event alone is an Event of plain JSON
 
 from eventsourcing_kit.moment import from_rfc3339, to_datetime
 
@@ -19,13 +20,15 @@ if TYPE_CHECKING:
 __all__ = ["Event", "decode_json", "escape_surrogates", "metadata_of"]
 
 JSONObject = dict[str, Any]
+Data = TypeVar("Data", default=Any)
+Other = TypeVar("Other")
 
 
-class Event(msgspec.Struct, frozen=True, eq=False, gc=False, weakref=False):
+class Event(msgspec.Struct, Generic[Data], frozen=True, eq=False, gc=False):
     """A fact in the past tense. Frozen; `repr` shows what names it and never what is in it.
 
     Two events are equal where everything that arrived is equal; when and under which key a store took it is left out.
-    The fields up to `resources_json` stand in the order of `record.READ_COLUMNS`, so that a row makes an event directly.
+    The fields up to `resources_json` stand in the order of `record.READ_COLUMNS`: a row makes an event directly.
     """
 
     stream: str
@@ -65,12 +68,13 @@ class Event(msgspec.Struct, frozen=True, eq=False, gc=False, weakref=False):
         return detail
 
     @property
-    def data(self) -> Any:
+    def data(self) -> Data:
         """`detail["data"]` where that is an object, else `detail`; inside `on(Model)` the validated model."""
         if self._data is None:
             data = self.detail.get("data")
-            return data if isinstance(data, dict) else self.detail
-        return self._data
+            msgspec.structs.force_setattr(self, "_data", data if isinstance(data, dict) else self.detail)
+        data_: Data = self._data
+        return data_
 
     @property
     def metadata(self) -> JSONObject:
@@ -109,13 +113,12 @@ class Event(msgspec.Struct, frozen=True, eq=False, gc=False, weakref=False):
         """When the store took it; None before that, and for rows of writers which did not note it."""
         return None if self.recorded_at_text is None else to_datetime(from_rfc3339(self.recorded_at_text))
 
-    def with_data(self, data: object) -> Event:
+    def with_data(self, data: Other, *, type: str | None = None) -> Event[Other]:  # noqa: A002 - the field's name
         """The same event whose `data` is `data`: what a handler for a model, or behind an upcaster, is given."""
-        copy = self.fresh()
-        msgspec.structs.force_setattr(copy, "_data", data)
-        return copy
+        changed: Any = msgspec.structs.replace(self, type=type or self.type, _data=data)
+        return changed  # type: ignore[no-any-return]  # an Event, now of Other
 
-    def fresh(self) -> Event:
+    def fresh(self) -> Event[Data]:
         """The same event with nothing decoded yet, so that nobody shares what a handler may change."""
         return msgspec.structs.replace(self, _detail=None, _data=None)
 

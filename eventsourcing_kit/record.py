@@ -2,10 +2,10 @@
 
 The digest, which tells whether two events are the same fact, is the SHA-256 of this UTF-8 text:
 
-    ["<source>","<moment, nine fractional digits, Z>","<type>",<detail>]      and with identity "id" a last member "<id>"
+    ["<source>","<moment, nine fractional digits, Z>","<type>",<detail>]    and with identity "id" a last member "<id>"
 
 where `<detail>` is canonical JSON: no white space, members sorted by code point, strings with only `"`, `\\`, control
-characters and lone surrogates escaped, and every number as its decimal significand without trailing zeros, then `e` and
+characters and lone surrogates escaped, every number as its decimal significand without trailing zeros, then `e` and
 its power of ten unless that is 0 (so 100, 1e2 and 100.0 are all `1e2`). It depends on no floating point.
 """
 
@@ -26,11 +26,11 @@ __all__ = [
     "COLUMNS",
     "COMPRESS_ABOVE",
     "HEAD_KEY",
-    "READ_COLUMNS",
-    "Head",
     "MAX_ITEM",
     "MAX_KEY",
     "MAX_STREAM",
+    "READ_COLUMNS",
+    "Head",
     "Record",
     "canonical_json",
     "content_digest",
@@ -269,6 +269,8 @@ def _number(lexeme: str) -> msgspec.Raw:
 
 _READER: Final = json.JSONDecoder(parse_int=_number, parse_float=_number)
 _SORTED: Final = msgspec.json.Encoder(order="sorted")
+
+
 def _string(value: str) -> str:
     text = json.encoder.encode_basestring(value)
     return text if text.isascii() else escape_surrogates(text)

@@ -57,13 +57,13 @@ def resolve(value: datetime | str, *, tz: str = "UTC", now: int | None = None) -
     if value.lower() == "now":
         return now
     if relative := _RELATIVE.fullmatch(value):
-        return _in_range(value, _relative(value, relative, tz, now))
+        return _relative(value, relative, tz, now)
     raise _refused(value, next((reason for shape, reason in _REFUSED if shape.fullmatch(value)), _UNKNOWN))
 
 
 _WRITE: Final = "write for example 2026-03-01T11:03:27Z, 2026-03-01, '2h ago' or 'yesterday 9am'"
 _UNKNOWN: Final = f"it has none of the shapes that are taken; {_WRITE}"
-_QUOTED: Final = 60  # characters; longer than any moment
+_QUOTED: Final = 60  # characters; more than a moment needs
 
 _ISO: Final = re.compile(
     r"(?P<day>\d{4}-\d\d-\d\d)"
@@ -126,15 +126,17 @@ def _relative(text: str, relative: re.Match[str], tz: str, now: int) -> int:
         raise _refused(text, "it names a time of day and hours, minutes or seconds as well; write one of them")
     frame = "in {}" if sign and sign != "-" else "{} ago"
     if calendar or day:
-        phrase = (day or frame.format(_spaced(calendar))) + (clock or (" 00:00" if day else ""))
+        phrase = (day or frame.format(_spelled_out(calendar))) + (clock or (" 00:00" if day else ""))
         now = _on_clocks_of(tz, _read_relative(text, phrase, _clocks_of(tz, now)), text)
     if elapsed:
-        now = _read_relative(text, frame.format(_spaced(elapsed)), now)
+        now = _read_relative(text, frame.format(_spelled_out(elapsed)), now)
     return now
 
 
-def _spaced(amounts: str) -> str:
-    return re.sub(r"(?<=[A-Za-z])(?=\d)", " ", amounts).strip()  # older dateparsers do not take '1h30m'
+def _spelled_out(amounts: str) -> str:
+    """`amounts` as every dateparser from 1.2 on takes them: '1h 30m' for '1h30m', and 'week' for 'w'."""
+    amounts = re.sub(r"(?<=[a-z])(?=\d)", " ", amounts.strip().lower())
+    return re.sub(r"(?<=[\d ])w(?![a-z])", " week", amounts)
 
 
 def _read_relative(text: str, phrase: str, base: int) -> int:
@@ -154,18 +156,18 @@ def _read_relative(text: str, phrase: str, base: int) -> int:
         },
     )
     if found is None:  # the shape was checked, so it is the result that no datetime can hold
-        raise _refused(text, _OUTSIDE)
+        raise _refused(text, f"it leads outside of the years 0001 to 9999; {_WRITE}")
     return from_datetime(found.replace(tzinfo=UTC))
 
 
 def _check_zone(text: str, tz: str) -> None:
     if tz == "UTC":  # works where the machine has no time zone database, and without loading one
         return
-    from whenever import Instant, TimeZoneNotFoundError
+    from whenever import Instant
 
     try:
         Instant.from_utc(1970, 1, 1).to_tz(tz)
-    except TimeZoneNotFoundError as error:
+    except ValueError as error:  # TimeZoneNotFoundError, or a name that can be none
         reason = f"the time zone '{_shortened(tz)}' is not known here; write an IANA name such as 'Europe/Berlin'"
         raise _refused(text, f"{reason}, and install 'tzdata' where the machine has no time zones") from error
 
@@ -190,7 +192,7 @@ def _on_clocks_of(tz: str, shown: int, text: str) -> int:
     try:
         return local.assume_tz(tz, disambiguation="raise").timestamp(unit="nanosecond")
     except (SkippedTime, RepeatedTime) as error:
-        earlier, later = (_spelled(local.assume_tz(tz, disambiguation=side)) for side in ("earlier", "later"))
+        earlier, later = (_spelling(local.assume_tz(tz, disambiguation=side)) for side in ("earlier", "later"))
         happens = "happens twice" if isinstance(error, RepeatedTime) else "never happens"
         reason = f"{local.format_iso()} {happens} in {tz}: {earlier} or {later}; write one of them"
         raise _refused(text, reason) from error
@@ -198,13 +200,13 @@ def _on_clocks_of(tz: str, shown: int, text: str) -> int:
         raise _refused(text, _OUTSIDE) from error
 
 
-def _spelled(moment: ZonedDateTime) -> str:
+def _spelling(moment: ZonedDateTime) -> str:
     """`moment` with its offset, as this grammar takes it back: offsets with seconds, long ago, are not in it."""
     text = moment.to_fixed_offset().format_iso()
     return text if _ISO.fullmatch(text) else moment.to_instant().format_iso()
 
 
-_OUTSIDE: Final = "it lies outside of the years 0001 to 9999 in UTC; write a moment within them"
+_OUTSIDE: Final = "outside of the years 0001 to 9999 in UTC; write a moment within them"
 
 
 def _in_range(text: str, ns: int) -> int:

@@ -41,6 +41,4 @@ def open_store(url: str, *, clock: Callable[[], int] | None = None) -> BaseStore
         )
     from eventsourcing_kit.stores.sqlite import SQLiteStore
 
-    return SQLiteStore(
-        place.place, url=url, retention_days=place.retention_days, legacy=place.legacy, clock=clock
-    )
+    return SQLiteStore(place.place, url=url, retention_days=place.retention_days, legacy=place.legacy, clock=clock)

@@ -87,21 +87,21 @@ class BaseStore(ABC):
 
     def _append(self, event: Event) -> Outcome:
         now = self._clock()
-        stamps = {"recorded_at": to_microseconds(now), "put_token": self._token()}
-        record = encode(event, **stamps, retention_days=self.retention_days)
+        recorded_at, token = to_microseconds(now), self._token()
+        record = encode(event, recorded_at=recorded_at, put_token=token, retention_days=self.retention_days)
         if record.expire_record is not None:
             self._check_expiry(event, record, now)
             self._remember_beginning(record)
         old = self._put(record)
-        if old is None or old.put_token == record.put_token:
+        if old is None or old.put_token == token:
             return Outcome("stored")
         if _same(old, event):
             return self._duplicate(event, old)
         if old.event_id == event.id:
             raise EventConflict("the same id, other content", stream=event.stream, key=record.sk, event_id=event.id)
-        twin = encode(event, **stamps, retention_days=self.retention_days, twin=True)
+        twin = encode(event, recorded_at=recorded_at, put_token=token, retention_days=self.retention_days, twin=True)
         old = self._put(twin)
-        if old is None or old.put_token == record.put_token:
+        if old is None or old.put_token == token:
             _log.info("event %s is a twin, stored as %s", event.id, twin.sk)
             return Outcome("stored", twin=True)
         if _same(old, event):
@@ -147,9 +147,17 @@ class BaseStore(ABC):
         at: datetime | str | None = None,
         types: Iterable[str] = (),
     ) -> StreamReading:
-        return StreamReading(self, stream, Window.resolve(start=start, at=at), frozenset(types), now=self._clock())
+        return StreamReading(
+            self._rows,
+            stream,
+            Window.resolve(start=start, at=at),
+            frozenset(types),
+            url=self.url,
+            legacy=self.legacy,
+            now=self._clock(),
+        )
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 - an adapter without anything to close is fine
         """Nothing to let go of, unless an adapter says otherwise."""
 
     def __enter__(self) -> Self:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from eventsourcing_kit.errors import EventRefused
     from eventsourcing_kit.event import Event
 
-__all__ = ["Counts", "Outcome", "Reading", "Readable", "Store"]
+__all__ = ["Counts", "Outcome", "Readable", "Reading", "Store"]
 
 
 class Outcome(str):

@@ -18,7 +18,7 @@ import msgspec
 from botocore.config import Config
 
 from eventsourcing_kit.errors import StoreDamaged, StoreNotFound, StoreUnavailable
-from eventsourcing_kit.record import COLUMNS, HEAD_KEY, Record, decode
+from eventsourcing_kit.record import COLUMNS, Record, decode
 from eventsourcing_kit.stores.base import BaseStore
 
 if TYPE_CHECKING:
@@ -154,14 +154,10 @@ class DynamoDBStore(BaseStore):
     def _client(self) -> DynamoDBClient:
         with self._translated("connecting"):
             session = boto3.Session(profile_name=self._profile, region_name=self._region)
-            credentials: dict[str, str] = {}
             if urlsplit(self._endpoint_url or "").hostname in _LOOPBACK and session.get_credentials() is None:
                 # A server on this machine looks at no credentials, yet botocore signs nothing without any.
-                credentials = {"aws_access_key_id": "local", "aws_secret_access_key": "local"}
-            client: DynamoDBClient = session.client(
-                "dynamodb", endpoint_url=self._endpoint_url, config=_CONFIG, **credentials
-            )
-            return client
+                session = boto3.Session("local", "local", region_name=self._region)
+            return session.client("dynamodb", endpoint_url=self._endpoint_url, config=_CONFIG)
 
     def _check_keys(self) -> None:
         described = self._client.describe_table(TableName=self.table)["Table"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from itertools import groupby
-from operator import attrgetter
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from eventsourcing_kit.errors import ForeignKey, StoreDamaged
@@ -13,7 +12,7 @@ from eventsourcing_kit.record import HEAD_KEY, decode_head, digest, order
 from eventsourcing_kit.times import resolve
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
     from datetime import datetime
 
     from eventsourcing_kit.event import Event
@@ -63,25 +62,26 @@ class Window(NamedTuple):
 
 
 class Rows(Protocol):
-    """What a reading needs of a store."""
+    """What has a key from `low` to `high` in a stream, both inclusive, in ascending bytes of the key."""
 
-    url: str
-    legacy: bool
-
-    def _rows(self, stream: str, low: str, high: str) -> Iterator[Event]: ...
+    def __call__(self, stream: str, low: str, high: str) -> Iterator[Event]: ...
 
 
 class StreamReading:
     """One pass over a stream's events in order. See `stores.contract.Reading`."""
 
-    def __init__(self, store: Rows, stream: str, window: Window, types: frozenset[str], *, now: int) -> None:
-        self._store = store
+    def __init__(
+        self, rows: Rows, stream: str, window: Window, types: frozenset[str], *, url: str, legacy: bool, now: int
+    ) -> None:
+        self._keyed = rows
         self._stream = stream
         self._window = window
+        self._url = url
+        self._legacy = legacy
         self._now = now
         self._head: Head | None = None
         self._expired: str | None = None
-        events = self._legacy_events() if store.legacy else self._events()
+        events = self._legacy_events() if legacy else self._events()
         self._iterator = (event for event in events if event.type in types) if types else events
 
     def __iter__(self) -> Iterator[Event]:
@@ -121,15 +121,14 @@ class StreamReading:
 
     def _live(self, window: Window) -> Iterator[Event]:
         """The rows that are events in the canonical spelling and have not expired."""
-        legacy = self._store.legacy
         for event in self._rows(window):
             key = event.key
             if _canonical(key) is None:
                 if key[:1] == "#":
                     self._note_head(event)
                     continue
-                if not legacy:
-                    raise ForeignKey(self._store.url, stream=self._stream, key=key)
+                if not self._legacy:
+                    raise ForeignKey(self._url, stream=self._stream, key=key)
             if event.expires is not None and event.expires * _NS <= self._now:
                 self._note_expired(event)
                 continue
@@ -137,11 +136,11 @@ class StreamReading:
 
     def _rows(self, window: Window) -> Iterator[Event]:
         if window.start is not None:
-            yield from self._store._rows(self._stream, HEAD_KEY, HEAD_KEY)
-        yield from self._store._rows(self._stream, window.low, window.high)
-        if self._store.legacy and window.at is not None:
+            yield from self._keyed(self._stream, HEAD_KEY, HEAD_KEY)
+        yield from self._keyed(self._stream, window.low, window.high)
+        if self._legacy and window.at is not None:
             # Keys that do not begin with a digit, as `undefined#Type`: their moment stands only in the event.
-            yield from self._store._rows(self._stream, max(_AFTER_TIMES, window.high), _HIGHEST)
+            yield from self._keyed(self._stream, max(_AFTER_TIMES, window.high), _HIGHEST)
 
     def _legacy_events(self) -> Iterator[Event]:
         events = [event for event in self._live(self._window.widened()) if self._window.has(self._moment(event))]
@@ -158,7 +157,7 @@ class StreamReading:
             return event.moment_ns
         except (TypeError, ValueError):
             reason = f"key '{event.key}' in stream '{self._stream}' holds an event without a readable moment"
-            raise StoreDamaged(self._store.url, reason) from None
+            raise StoreDamaged(self._url, reason) from None
 
     def _note_head(self, event: Event) -> None:
         if event.key == HEAD_KEY:

@@ -13,14 +13,14 @@ import time
 from contextlib import contextmanager
 from itertools import starmap
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import apsw
 import msgspec
 
 from eventsourcing_kit.errors import StoreDamaged, StoreNotFound, StoreUnavailable
 from eventsourcing_kit.event import Event
-from eventsourcing_kit.record import COLUMNS, HEAD_KEY, READ_COLUMNS, Record
+from eventsourcing_kit.record import COLUMNS, READ_COLUMNS, Record
 from eventsourcing_kit.stores.base import BaseStore
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ BUSY_TIMEOUT_MS: Final = 30_000
 _TYPES: Final = {"eventDetailZ": "BLOB", "expireRecord": "INTEGER"}
 _SCHEMA: Final = f"""
     CREATE TABLE events (
-        {", ".join(f"{name} {_TYPES.get(name, 'TEXT')}{' NOT NULL' if name in ('pk', 'sk') else ''}" for name in COLUMNS)},
+        {", ".join(f"{name} {_TYPES.get(name, 'TEXT')}" for name in COLUMNS)},
         PRIMARY KEY (pk, sk)
     ) STRICT, WITHOUT ROWID
 """
@@ -123,7 +123,8 @@ class SQLiteStore(BaseStore):
             return None if connection.changes() else self._one(connection, record)
 
     def _one(self, connection: apsw.Connection, record: Record) -> Record:
-        return Record(*connection.execute(_SELECT_ONE, (record.pk, record.sk)).fetchone())
+        (values,) = connection.execute(_SELECT_ONE, (record.pk, record.sk)).fetchall()
+        return Record(*cast("tuple[Any, ...]", values))
 
     def _delete(self, stream: str, key: str) -> None:
         connection = self._connected()
@@ -257,7 +258,7 @@ def _retry_busy(call: Callable[[], object]) -> None:
 
 def _check_library(url: str) -> None:
     version = tuple(int(part) for part in apsw.sqlite_lib_version().split("."))
-    if version >= (3, 51, 3) or version[:2] in ((3, 50), (3, 44)) and version[2] >= {50: 7, 44: 6}[version[1]]:
+    if version >= (3, 51, 3) or (version[:2] in ((3, 50), (3, 44)) and version[2] >= {50: 7, 44: 6}[version[1]]):
         return
     code = f"apsw is linked to SQLite {apsw.sqlite_lib_version()}, which can damage a file in WAL mode"
     raise StoreUnavailable(url, code=f"{code}; install apsw from PyPI, which carries a newer one", doing="opening")

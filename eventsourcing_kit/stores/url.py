@@ -45,7 +45,9 @@ def parse_url(url: str) -> StoreURL:
         raise InvalidStoreURL(_masked(url), "credentials do not belong in an endpoint's URL")
     return StoreURL(
         scheme=parts.scheme,
-        place=_path(url, parts.netloc, parts.path) if parts.scheme == "sqlite" else _table(url, parts.netloc, parts.path),
+        place=_path(url, parts.netloc, parts.path)
+        if parts.scheme == "sqlite"
+        else _table(url, parts.netloc, parts.path),
         url=url,
         retention_days=_retention(url, options.get("retention_days")),
         legacy=_switch(url, "legacy", options.get("legacy")),
@@ -71,7 +73,9 @@ def _retention(url: str, text: str | None) -> int | None:
     if text is None:
         return None
     if not (text.isascii() and text.isdigit() and 1 <= int(text) <= _MAX_RETENTION_DAYS):
-        raise InvalidStoreURL(url, f"retention_days is '{text}', expected a whole number from 1 to {_MAX_RETENTION_DAYS:,}")
+        raise InvalidStoreURL(
+            url, f"retention_days is '{text}', expected a whole number from 1 to {_MAX_RETENTION_DAYS:,}"
+        )
     return int(text)
 
 

@@ -1,0 +1,264 @@
+"""Rebuild: read a stream up to a moment, fold it, and say what the answer is worth."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Any, Final, Generic, Literal, NamedTuple
+
+from typing_extensions import TypeVar
+
+from eventsourcing_kit.errors import FoldFailed, ForeignKey, IncompleteStream, RebuildsFailed, StoreDamaged
+from eventsourcing_kit.moment import to_canonical, to_datetime, to_key_time, to_microseconds
+from eventsourcing_kit.times import resolve
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from datetime import datetime
+
+    from eventsourcing_kit.errors import EventSourcingError
+    from eventsourcing_kit.event import Event
+    from eventsourcing_kit.projection import Projection
+    from eventsourcing_kit.stores.contract import Readable
+
+__all__ = ["RebuildWarning", "Rebuilt", "StreamFailure", "rebuild", "rebuild_all"]
+
+Result = TypeVar("Result", default=Any)
+
+LATE_AFTER: Final = timedelta(hours=24)  # an event recorded later than this behind its moment is called late
+_EXAMPLES: Final = 3
+
+Kind = Literal["late", "future", "unknown type", "skipped", "not recorded", "incomplete"]
+
+
+@dataclass(frozen=True)
+class RebuildWarning:
+    """`count` events of one kind that a reader of the answer should know of; `keys` are the first few of them."""
+
+    kind: Kind
+    count: int
+    message: str
+    keys: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Rebuilt(Generic[Result]):
+    """A state, and what it is worth."""
+
+    state: Result
+    stream: str
+    projection: str
+    version: int
+    at_ns: int | None
+    known_at_ns: int | None
+    events: int  # how many were folded
+    last: Event | None  # the last event folded
+    complete: bool  # False where the beginning has expired
+    warnings: tuple[RebuildWarning, ...] = field(default=())
+
+    @property
+    def at(self) -> datetime | None:
+        """The moment of the state, floored to the microsecond; None where all events were folded."""
+        return None if self.at_ns is None else to_datetime(self.at_ns)
+
+    @property
+    def known_at(self) -> datetime | None:
+        """When it was known so, floored to the microsecond; None for what is known now."""
+        return None if self.known_at_ns is None else to_datetime(self.known_at_ns)
+
+
+class StreamFailure(NamedTuple):
+    """A stream that could not be rebuilt, and why."""
+
+    stream: str
+    error: EventSourcingError
+
+
+def rebuild(
+    projection: Projection[Any, Result],
+    store: Readable,
+    stream: str,
+    *,
+    at: datetime | str | None = None,
+    known_at: datetime | str | None = None,
+    start: datetime | str | None = None,
+    tz: str = "UTC",
+    allow_incomplete: bool = False,
+    on_error: Literal["raise", "skip"] = "raise",
+    clock: Callable[[], int] | None = None,
+) -> Rebuilt[Result]:
+    """The state of `stream` after every event up to and including `at`, as it was known at `known_at`.
+
+    With `start`, earlier events are left out and the fold begins at the initial state there. Without `at`, every event
+    counts, also one whose moment is still to come (which is warned of). `tz` is the zone of times that name none.
+    `clock` gives nanoseconds since 1970; without it, it is the machine's.
+
+    Raises IncompleteStream where the beginning has expired, unless `allow_incomplete`; FoldFailed where a handler
+    raises, unless `on_error="skip"`, which leaves that event out and lists it; InvalidMoment; and a StoreError.
+    """
+    now = (clock or time.time_ns)()
+    window = [None if value is None else resolve(value, tz=tz, now=now) for value in (start, at, known_at)]
+    start_ns, at_ns, known_at_ns = window
+    reading = store.read(stream, start=_exact(start_ns), at=_exact(at_ns))
+    watch = _Watch(projection, known_at_ns, now)
+    skipped: list[FoldFailed] = []
+    folded = projection.fold_counted(watch.over(reading), skip=skipped.append if on_error == "skip" else None)
+    since = reading.expired_since
+    if since is not None and not allow_incomplete:
+        raise IncompleteStream(stream=stream, projection=projection.name, since=since)
+    return Rebuilt(
+        state=folded.state,
+        stream=stream,
+        projection=projection.name,
+        version=projection.version,
+        at_ns=at_ns,
+        known_at_ns=known_at_ns,
+        events=folded.events,
+        last=folded.last,
+        complete=since is None,
+        warnings=(*watch.warnings(), *_skipped(skipped), *_incomplete(since)),
+    )
+
+
+def rebuild_all(
+    projection: Projection[Any, Result],
+    store: Readable,
+    *,
+    streams: str | Iterable[str] | None = None,
+    at: datetime | str | None = None,
+    known_at: datetime | str | None = None,
+    start: datetime | str | None = None,
+    tz: str = "UTC",
+    allow_incomplete: bool = False,
+    on_error: Literal["raise", "skip"] = "raise",
+    strict: bool = False,
+    failures: list[StreamFailure] | None = None,
+    clock: Callable[[], int] | None = None,
+) -> Iterator[Rebuilt[Result]]:
+    """Rebuilds several streams one after another, each when it is asked for: all, those with a prefix, or a list.
+
+    A stream that can not be rebuilt does not stop the others: it is appended to `failures` where that list is given;
+    else RebuildsFailed, which lists them, is raised when all the others are done. With `strict` the first one raises.
+    A StoreError other than about one stream's own rows ends the iteration at once.
+    """
+    now = (clock or time.time_ns)()
+    at, known_at, start = (
+        None if value is None else to_canonical(resolve(value, tz=tz, now=now)) for value in (at, known_at, start)
+    )
+    failed: list[StreamFailure] = [] if failures is None else failures
+    names = store.streams(streams or "") if streams is None or isinstance(streams, str) else iter(streams)
+    for stream in names:
+        try:
+            rebuilt = rebuild(
+                projection,
+                store,
+                stream,
+                at=at,
+                known_at=known_at,
+                start=start,
+                allow_incomplete=allow_incomplete,
+                on_error=on_error,
+                clock=clock,
+            )
+        except _OF_ONE_STREAM as error:
+            if strict:
+                raise
+            failed.append(StreamFailure(stream, error))
+        else:
+            yield rebuilt
+    if failures is None and failed:
+        raise RebuildsFailed(projection.name, {failure.stream: failure.error for failure in failed})
+
+
+_OF_ONE_STREAM: Final = (FoldFailed, IncompleteStream, ForeignKey, StoreDamaged)
+
+
+class _Watch:
+    """Looks at each event on its way into the fold. On the hot path: it compares text and parses nothing."""
+
+    def __init__(self, projection: Projection[Any, Any], known_at_ns: int | None, now: int) -> None:
+        self._projection = projection
+        self._known = None if known_at_ns is None else to_microseconds(known_at_ns)
+        self._now = to_key_time(now)
+        self._next_day: dict[str, str] = {}
+        self._found: dict[Kind, _Seen] = {}
+        self._unknown: Counter[str] = Counter()
+
+    def over(self, events: Iterable[Event]) -> Iterator[Event]:
+        known, now, next_day = self._known, self._now, self._next_day
+        handled: set[str] = set()
+        for event in events:
+            recorded = event.recorded_at_text
+            key = event.key
+            if recorded is None:
+                if known is not None:
+                    self._saw("not recorded", key)
+            else:
+                if known is not None and recorded > known:
+                    continue
+                day = key[:10]
+                # Both are UTC in fixed width, so a day later is the same text with the next day's date.
+                if recorded[:10] != day and recorded > (next_day.get(day) or self._day_after(day)) + key[10:23]:
+                    self._saw("late", key)
+            if key > now:
+                self._saw("future", key)
+            if event.type not in handled:
+                if self._projection.handles(event.type):
+                    handled.add(event.type)
+                else:
+                    self._unknown[event.type] += 1
+                    self._saw("unknown type", key)
+            yield event
+
+    def _day_after(self, day: str) -> str:
+        try:
+            following = (date.fromisoformat(day) + timedelta(days=1)).isoformat()
+        except (ValueError, OverflowError):  # a key of an older writer, or the end of the calendar: never late
+            following = _NEVER
+        self._next_day[day] = following
+        return following
+
+    def _saw(self, kind: Kind, key: str) -> None:
+        seen = self._found.setdefault(kind, _Seen())
+        seen.count += 1
+        if len(seen.keys) < _EXAMPLES:
+            seen.keys.append(key)
+
+    def warnings(self) -> Iterator[RebuildWarning]:
+        unknown = ", ".join(f"'{name}'" for name in sorted(self._unknown))
+        messages: dict[Kind, str] = {
+            "late": "were recorded more than 24 hours behind their moment",
+            "future": "have a moment that is still to come",
+            "unknown type": f"have a type without a handler: {unknown}",
+            "not recorded": "do not say when they were recorded, and are counted as known",
+        }
+        for kind, message in messages.items():
+            if seen := self._found.get(kind):
+                yield RebuildWarning(kind, seen.count, f"{seen.count:,} events {message}", tuple(seen.keys))
+
+
+@dataclass
+class _Seen:
+    count: int = 0
+    keys: list[str] = field(default_factory=list)
+
+
+_NEVER: Final = "~"
+
+
+def _skipped(failures: list[FoldFailed]) -> Iterator[RebuildWarning]:
+    if failures:
+        keys = tuple(failure.key for failure in failures[:_EXAMPLES])
+        message = f"{len(failures):,} events were skipped, the first because {failures[0].reason}"
+        yield RebuildWarning("skipped", len(failures), message, keys)
+
+
+def _incomplete(since: str | None) -> Iterator[RebuildWarning]:
+    if since is not None:
+        yield RebuildWarning("incomplete", 1, f"the beginning has expired; the first event was at {since}", ())
+
+
+def _exact(ns: int | None) -> str | None:
+    return None if ns is None else to_canonical(ns)
