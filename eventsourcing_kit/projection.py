@@ -351,7 +351,7 @@ class _Handler(NamedTuple):
 
 
 def _validate(model: type[BaseModel], data: bytes | str) -> BaseModel:
-    """Pydantic reads the JSON itself, so that a Decimal gets the digits that arrived."""
+    """Pydantic reads the JSON itself, so that a strict model takes what JSON can say. Its numbers are doubles."""
     from pydantic import ValidationError
 
     try:
