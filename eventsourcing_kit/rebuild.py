@@ -229,14 +229,14 @@ class _Watch:
     def warnings(self) -> Iterator[RebuildWarning]:
         unknown = ", ".join(f"'{name}'" for name in sorted(self._unknown))
         messages: dict[Kind, str] = {
-            "late": "were recorded more than 24 hours behind their moment",
-            "future": "have a moment that is still to come",
-            "unknown type": f"have a type without a handler: {unknown}",
-            "not recorded": "do not say when they were recorded, and are counted as known",
+            "late": "recorded more than 24 hours behind their moment",
+            "future": "with a moment that is still to come",
+            "unknown type": f"of a type without a handler: {unknown}",
+            "not recorded": "that do not say when they were recorded, counted as known",
         }
         for kind, message in messages.items():
             if seen := self._found.get(kind):
-                yield RebuildWarning(kind, seen.count, f"{seen.count:,} events {message}", tuple(seen.keys))
+                yield RebuildWarning(kind, seen.count, f"{_events(seen.count)} {message}", tuple(seen.keys))
 
 
 @dataclass
@@ -248,10 +248,14 @@ class _Seen:
 _NEVER: Final = "~"
 
 
+def _events(count: int) -> str:
+    return "1 event" if count == 1 else f"{count:,} events"
+
+
 def _skipped(failures: list[FoldFailed]) -> Iterator[RebuildWarning]:
     if failures:
         keys = tuple(failure.key for failure in failures[:_EXAMPLES])
-        message = f"{len(failures):,} events were skipped, the first because {failures[0].reason}"
+        message = f"{_events(len(failures))} skipped, the first because {failures[0].reason}"
         yield RebuildWarning("skipped", len(failures), message, keys)
 
 
