@@ -199,8 +199,8 @@ class _Watch:
                 if known is not None and recorded > known:
                     continue
                 day = key[:10]
-                # Both are UTC in fixed width, so a day later is the same text with the next day's date.
-                if recorded[:10] != day and recorded > (next_day.get(day) or self._day_after(day)) + key[10:23]:
+                # Both are UTC in fixed width, so 24 hours later is the same text with the next day's date.
+                if recorded[:10] != day and recorded[:23] > (next_day.get(day) or self._day_after(day)) + key[10:23]:
                     self._saw("late", key)
             if key > now:
                 self._saw("future", key)

@@ -41,7 +41,11 @@ def broken(path: str, value: Any) -> dict[str, Any]:
 
 
 CASES: list[Any] = [
-    *(broken(field, value) for field in ("id", "source", "detail-type", "time") for value in (None, [CANARY], {CANARY: 1})),
+    *(
+        broken(field, value)
+        for field in ("id", "source", "detail-type", "time")
+        for value in (None, [CANARY], {CANARY: 1})
+    ),
     *(broken(field, [CANARY]) for field in ("account", "region", "replay-name", "detail", "detail.data.primaryKey")),
     *(broken("detail.metaData.time", value) for value in (CANARY, [CANARY], f"2026-03-01T11:03:27{CANARY}")),
     broken("time", {CANARY: CANARY}),
@@ -105,11 +109,11 @@ class Placed(BaseModel):
 
 def test_no_failed_model_or_upcaster_shows_its_payload() -> None:
     upcasters = Upcasters()
-    modelled = Projection("modelled", initial=list)
+    modelled: Projection[list[Any]] = Projection("modelled", initial=list)
     modelled.on("OrderPlaced", model=Placed)(lambda state, _: state)
-    nothing = Projection("nothing", initial=list)
+    nothing: Projection[list[Any]] = Projection("nothing", initial=list)
     nothing.on()(lambda state, event: None)
-    upcast = Projection("upcast", initial=list, upcasters=upcasters)
+    upcast: Projection[list[Any]] = Projection("upcast", initial=list, upcasters=upcasters)
     upcasters.on("OrderPlaced")(lambda data, event: {"name": data["name"] + CANARY})
     upcast.on("OrderPlaced", model=Placed)(lambda state, _: state)
     for projection in (modelled, nothing, upcast):
@@ -121,7 +125,7 @@ def test_no_failed_model_or_upcaster_shows_its_payload() -> None:
 
 
 def test_a_failed_handlers_own_error_stays_its_cause_and_out_of_the_message() -> None:
-    projection = Projection("raising", initial=list)
+    projection: Projection[list[Any]] = Projection("raising", initial=list)
 
     @projection.on()
     def raising(state: list[Any], event: Event) -> list[Any]:

@@ -328,6 +328,6 @@ def test_what_makes_it_another_event(change: dict[str, Any], identity: Literal["
 
 
 def test_canonical_json_is_as_it_is_documented() -> None:
-    text = '{"b": [1.0, 100, -2.50E-3, 0e7], "a": {"é": "\\u0001\\"\\\\\\/\\ud800", "B": null}, "A": [true, false, {}, []]}'
-    expected = '{"A":[true,false,{},[]],"a":{"B":null,"é":"\\u0001\\"\\\\/\\ud800"},"b":[1,1e2,-25e-4,0]}'
+    text = '{"b": [1.0, 100, -2.50E-3, 0e7], "a": {"é": "\\u0001\\"\\\\\\/\\ud800", "B": null}, "A": [true, {}, []]}'
+    expected = '{"A":[true,{},[]],"a":{"B":null,"é":"\\u0001\\"\\\\/\\ud800"},"b":[1,1e2,-25e-4,0]}'
     assert canonical_json(text) == expected

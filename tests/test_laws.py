@@ -48,7 +48,7 @@ histories = st.lists(envelopes(), max_size=12)
 
 def log() -> Projection[list[Any]]:
     """A projection that forgets nothing, least of all the order."""
-    projection = Projection("log", initial=list)
+    projection: Projection[list[Any]] = Projection("log", initial=list)
 
     @projection.on()
     def note(state: list[Any], event: Event) -> list[Any]:
@@ -144,7 +144,11 @@ def test_data_survives_unchanged(data: dict[str, Any], type_: str, stream: str) 
 @given(json_values)
 def test_a_mapping_and_any_spelling_of_it_are_one_event(value: Any) -> None:
     envelope = envelope_of({"value": value})
-    spellings = [envelope, json.dumps(envelope), json.dumps(envelope, indent=1, sort_keys=True, ensure_ascii=False)]
+    spellings: list[Any] = [
+        envelope,
+        json.dumps(envelope),
+        json.dumps(envelope, indent=1, sort_keys=True, ensure_ascii=False),
+    ]
     assert len({content_digest(parse(spelling)) for spelling in spellings}) == 1
 
 
@@ -167,7 +171,7 @@ def test_canonical_json_is_the_same_with_and_without_the_fast_encoder(value: Any
 def test_a_key_round_trips(ns: int, type_: str) -> None:
     envelope = envelope_of({}, type_)
     envelope["detail"]["metaData"] = {"time": to_canonical(ns)}
-    event = decode(encode(parse(envelope), recorded_at="2026-03-01T00:00:00.000000Z", put_token="t"))
+    event = decode(encode(parse(envelope), recorded_at="2026-03-01T00:00:00.000000Z", put_token="t"))  # noqa: S106 - no password
     assert event.key == f"{to_canonical(ns - ns % 1_000_000)[:23]}Z#{type_}"
     assert event.moment_ns == ns
 
