@@ -3,32 +3,31 @@
 from __future__ import annotations
 
 import copy
-import json
 from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, Protocol, cast, overload
 
-import msgspec
 from typing_extensions import TypeVar  # with a default: the result is the state, unless there is a key
 
 from eventsourcing_kit.errors import FoldFailed, InvalidProjection
+from eventsourcing_kit.handler import Handler, NotAKeyError, NothingReturnedError, explain, is_model
 from eventsourcing_kit.upcast import Upcasters
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from pydantic import BaseModel, TypeAdapter, ValidationError
+    from pydantic import BaseModel, TypeAdapter
 
     from eventsourcing_kit.event import Event
+    from eventsourcing_kit.handler import Route
 
 __all__ = ["Folded", "Projection"]
 
 State = TypeVar("State")
 Result = TypeVar("Result", default=State)
 Model = TypeVar("Model", bound="BaseModel")
-Handler = TypeVar("Handler", bound="Callable[..., Any]")
+Function = TypeVar("Function", bound="Callable[..., Any]")
 Made = TypeVar("Made")
-Route = Any  # Callable[[State, Event], State]; a NamedTuple or dict can not spell the variable
 
-_UNROUTED: Final = object()
+_UNROUTED: Final[Any] = object()
 
 
 class Folded(NamedTuple, Generic[Made]):
@@ -92,8 +91,8 @@ class Projection(Generic[State, Result]):
         self._initial = initial
         self._key = key
         self._upcasters = upcasters or Upcasters()
-        self._handlers: dict[str, _Handler] = {}
-        self._other: _Handler | None = None
+        self._handlers: dict[str, Handler] = {}
+        self._other: Handler | None = None
         self._routes: dict[str, Route | None] = {}
 
     @property
@@ -116,7 +115,7 @@ class Projection(Generic[State, Result]):
     def on(self, *types: str, model: type[Model]) -> _Register[State, Model]: ...
 
     @overload
-    def on(self, *types: str) -> Callable[[Handler], Handler]: ...
+    def on(self, *types: str) -> Callable[[Function], Function]: ...
 
     def on(self, *types: Any, model: type[BaseModel] | None = None) -> Any:
         """Registers a handler `(state, event) -> state`, and gives it back unchanged.
@@ -124,7 +123,7 @@ class Projection(Generic[State, Result]):
         For one type or several; for every type that has no handler of its own, where none is named; for a pydantic
         model, whose name is the type (or the types are named beside it): then `event.data` is that validated model.
         """
-        if len(types) == 1 and _is_model(types[0]):
+        if len(types) == 1 and is_model(types[0]):
             model = types[0]
             types = (types[0].__name__,)
         for type_ in types:
@@ -133,18 +132,18 @@ class Projection(Generic[State, Result]):
         if model is not None and not types:
             raise InvalidProjection(self.name, "on(model=...) needs the types that the model is for")
 
-        def register(handler: Handler) -> Handler:
-            entry = _Handler(handler, model)
+        def register(function: Function) -> Function:
+            handler = Handler(function, model)
             for type_ in types:
                 if type_ in self._handlers:
                     raise InvalidProjection(self.name, f"type '{type_}' has a handler already")
-                self._handlers[type_] = entry
+                self._handlers[type_] = handler
             if not types:
                 if self._other is not None:
                     raise InvalidProjection(self.name, "there is a handler for all other types already")
-                self._other = entry
+                self._other = handler
             self._routes.clear()
-            return handler
+            return function
 
         return register
 
@@ -178,7 +177,7 @@ class Projection(Generic[State, Result]):
             try:
                 after = route(state, event)
                 if after is None and not returns_none:
-                    raise _NothingReturnedError
+                    raise NothingReturnedError
             except Exception as error:  # noqa: BLE001 - whatever a user's handler raises
                 self._fail(event, error, skip)
                 continue
@@ -205,11 +204,11 @@ class Projection(Generic[State, Result]):
                 if entity is None:
                     continue
                 if not isinstance(entity, str):
-                    raise _NotAKeyError
+                    raise NotAKeyError
                 state = states[entity] if entity in states else self._initial()
                 after = route(state, event)
                 if after is None and state is not None:
-                    raise _NothingReturnedError
+                    raise NothingReturnedError
             except Exception as error:  # noqa: BLE001 - whatever a user's handler raises
                 self._fail(event, error, skip)
                 continue
@@ -241,7 +240,7 @@ class Projection(Generic[State, Result]):
         return self._routes[type_]
 
     def _fail(self, event: Event, error: Exception, skip: Callable[[FoldFailed], None] | None) -> None:
-        reason, fields, cause = _explain(error)
+        reason, fields, cause = explain(error)
         failed = FoldFailed(
             projection=self.name, stream=event.stream, key=event.key, event_id=event.id, reason=reason, fields=fields
         )
@@ -252,46 +251,6 @@ class Projection(Generic[State, Result]):
 
     def __repr__(self) -> str:
         return f"<Projection {self.name!r} version {self.version}>"
-
-
-class _NothingReturnedError(Exception):
-    pass
-
-
-class _NotAKeyError(Exception):
-    pass
-
-
-class _InvalidDataError(Exception):
-    def __init__(self, model: type[BaseModel], error: ValidationError) -> None:
-        super().__init__()
-        self.model = model
-        self.error = error
-
-
-def _explain(error: Exception) -> tuple[str, tuple[str, ...], Exception | None]:
-    """A reason without values, the fields that a model refused, and the cause to chain (models quote values: none)."""
-    if isinstance(error, _InvalidDataError):
-        fields = _fields(error)
-        return f"its data does not fit {error.model.__name__}: {', '.join(fields)}", fields, None
-    if isinstance(error, _NothingReturnedError):
-        return "the handler returned None; it has to return the state", (), None
-    if isinstance(error, _NotAKeyError):
-        return "key= answered something that is neither text nor None", (), None
-    return f"{type(error).__name__} was raised", (), error
-
-
-def _fields(failure: _InvalidDataError) -> tuple[str, ...]:
-    known = set(failure.model.model_fields)
-    known |= {field.alias for field in failure.model.model_fields.values() if field.alias}
-    found = []
-    for line in failure.error.errors(include_url=False, include_context=False, include_input=False):
-        head, *rest = line["loc"] or ("data",)
-        # Behind the first place a text may be a key of the payload itself.
-        places = [str(head) if head in known or not line["loc"] else "*"]
-        places += [str(place) if isinstance(place, int) else "*" for place in rest]
-        found.append(f"{'.'.join(places)} ({line['type']})")
-    return tuple(found)
 
 
 def _check_definition(name: str, initial: object, version: int) -> None:
@@ -321,56 +280,3 @@ def _is_immutable(value: object) -> bool:
 def _is_frozen(kind: type) -> bool:
     parameters = getattr(kind, "__dataclass_params__", None)
     return bool(getattr(parameters, "frozen", False) or getattr(kind, "model_config", {}).get("frozen"))
-
-
-def _is_model(candidate: object) -> bool:
-    return isinstance(candidate, type) and hasattr(candidate, "__pydantic_validator__")
-
-
-class _Handler(NamedTuple):
-    """A user's function, and the model that its events have to fit first."""
-
-    function: Callable[[Any, Event], Any]
-    model: type[BaseModel] | None
-
-    def behind(self, final: str, upcasts: tuple[Callable[[Any, Event], Any], ...]) -> Route:
-        """The function with all that stands before it: nothing at all in the plain case, which is the hot path."""
-        function, model = self
-        if model is None and not upcasts:
-            return function
-
-        def route(state: Any, event: Event) -> Any:
-            data: Any = event.data if upcasts else None
-            for upcast in upcasts:
-                data = upcast(data, event)
-            if model is not None:
-                data = _validate(model, msgspec.json.encode(data) if upcasts else _data_json(event))
-            return function(state, event.with_data(data, type=final))
-
-        return route
-
-
-def _validate(model: type[BaseModel], data: bytes | str) -> BaseModel:
-    """Pydantic reads the JSON itself, so that a strict model takes what JSON can say. Its numbers are doubles."""
-    from pydantic import ValidationError
-
-    try:
-        return model.model_validate_json(data)
-    except ValidationError as error:
-        raise _InvalidDataError(model, error) from None
-
-
-class _Data(msgspec.Struct):
-    data: msgspec.Raw = msgspec.Raw(b"")
-
-
-_DATA: Final = msgspec.json.Decoder(_Data)
-
-
-def _data_json(event: Event) -> bytes | str:
-    text = event.detail_json
-    try:
-        raw = bytes(_DATA.decode(text).data)
-    except msgspec.DecodeError:  # lone surrogates
-        return json.dumps(event.data)
-    return raw if raw.startswith(b"{") else text
