@@ -1,0 +1,1 @@
+"""Projections: `eskit` finds those in every module here by itself."""

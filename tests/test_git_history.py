@@ -1,0 +1,114 @@
+"""Real events against an independent oracle: what git itself says of a repository at 24 moments."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from eventsourcing_kit import open_store, parse, rebuild
+from eventsourcing_kit.stores.base import BaseStore
+from eventsourcing_kit.stores.contract import Counts
+from projections.git_tree import tree
+
+DATA = Path(__file__).parents[2] / "shared" / "data"
+EVENTS = DATA / "git-httpx.events.jsonl.gz"
+ORACLE = DATA / "git-httpx.oracle.json.gz"
+
+pytestmark = pytest.mark.skipif(
+    not (EVENTS.is_file() and ORACLE.is_file()),
+    reason="it needs git-httpx.events.jsonl.gz and git-httpx.oracle.json.gz in shared/data beside the project",
+)
+
+
+@dataclass(frozen=True)
+class Said:
+    """What git says of one moment."""
+
+    at: str
+    events: int
+    tree: dict[str, str]
+
+
+@pytest.fixture(scope="module")
+def envelopes() -> list[str]:
+    with gzip.open(EVENTS, "rt", encoding="utf-8") as file:
+        return file.read().splitlines()
+
+
+@pytest.fixture(scope="module")
+def oracle() -> list[Said]:
+    with gzip.open(ORACLE, "rt", encoding="utf-8") as file:
+        return [Said(said["at"], said["events"], said["tree"]) for said in json.load(file)]
+
+
+@pytest.fixture(params=["sqlite in memory", "sqlite on disk"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[BaseStore]:
+    url = "sqlite://" if request.param == "sqlite in memory" else f"sqlite:///{tmp_path / 'events.db'}"
+    with open_store(url) as store:
+        yield store
+
+
+def deliver(store: BaseStore, envelopes: list[str], *, seed: int) -> Counts:
+    """All envelopes in random order, and a quarter of them once more somewhere behind."""
+    chance = Random(seed)  # noqa: S311 - a test, no secret
+    deliveries = envelopes + chance.sample(envelopes, len(envelopes) // 4)
+    chance.shuffle(deliveries)
+    return store.append_many(parse(envelope) for envelope in deliveries)
+
+
+def differences(store: BaseStore, oracle: list[Said]) -> list[str]:
+    """The moments at which the store's answer is not git's, and what differs."""
+    found = []
+    for said in oracle:
+        rebuilt = rebuild(tree, store, "httpx", at=said.at)
+        assert rebuilt.complete
+        if rebuilt.events != said.events:
+            found.append(f"{said.at}: {rebuilt.events} events, git says {said.events}")
+        found += [f"{said.at}: {path}" for path, _ in sorted(rebuilt.state.items() ^ said.tree.items())]
+    return found
+
+
+def test_the_data_are_what_their_description_says(envelopes: list[str], oracle: list[Said]) -> None:
+    assert (len(envelopes), len(oracle)) == (4560, 24)
+    assert (oracle[0].events, oracle[-1].events) == (261, 4520)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_in_whatever_order_events_arrive_every_state_is_gits_own(
+    store: BaseStore, envelopes: list[str], oracle: list[Said], seed: int
+) -> None:
+    counts = deliver(store, envelopes, seed=seed)
+    assert (counts.stored, counts.duplicate, counts.other_id, counts.twins) == (4560, 1140, 0, 2993)
+    assert differences(store, oracle) == []
+
+
+def test_delivering_everything_again_changes_no_state(
+    store: BaseStore, envelopes: list[str], oracle: list[Said]
+) -> None:
+    deliver(store, envelopes, seed=4)
+    again = deliver(store, envelopes, seed=5)
+    assert (again.stored, again.duplicate) == (0, 5700)
+    assert differences(store, oracle) == []
+
+
+def test_an_event_is_neither_folded_before_its_moment_nor_missing_at_it(envelopes: list[str]) -> None:
+    with open_store("sqlite://") as store:
+        deliver(store, envelopes, seed=6)
+        just_before = rebuild(tree, store, "httpx", at="2019-04-04T12:27:54.999999999Z")
+        assert (just_before.state, just_before.events) == ({}, 0)
+        first_commit = rebuild(tree, store, "httpx", at="2019-04-04T13:27:55+01:00")
+        assert sorted(first_commit.state) == [".gitignore", "LICENSE.md", "httpcore/__init__.py", "setup.py"]
+
+
+def test_on_dynamodb_every_state_is_gits_own(dynamodb_url: str, envelopes: list[str], oracle: list[Said]) -> None:
+    with open_store(dynamodb_url) as store:
+        store.create_table()
+        counts = deliver(store, envelopes, seed=7)
+        assert (counts.stored, counts.duplicate, counts.other_id, counts.twins) == (4560, 1140, 0, 2993)
+        assert differences(store, [oracle[0], oracle[11], oracle[23]]) == []
