@@ -229,8 +229,8 @@ class _Watch:
     def warnings(self) -> Iterator[RebuildWarning]:
         unknown = ", ".join(f"'{name}'" for name in sorted(self._unknown))
         messages: dict[Kind, str] = {
-            "late": "recorded more than 24 hours behind their moment",
-            "future": "with a moment that is still to come",
+            "late": "recorded more than 24 hours late",
+            "future": "with a moment still to come",
             "unknown type": f"of a type without a handler: {unknown}",
             "not recorded": "that do not say when they were recorded, counted as known",
         }

@@ -102,7 +102,7 @@ def test_late_events_are_said(store: BaseStore, clock: Clock) -> None:
     assert warning == RebuildWarning(
         "late",
         2,
-        "2 events recorded more than 24 hours behind their moment",
+        "2 events recorded more than 24 hours late",
         ("2026-02-01T00:00:00.000Z#T2", "2026-03-01T09:59:59.999Z#T1"),
     )
 

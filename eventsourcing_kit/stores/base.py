@@ -14,11 +14,11 @@ from contextlib import nullcontext
 from itertools import islice
 from typing import TYPE_CHECKING, Final, Self
 
-from eventsourcing_kit.errors import EventConflict, EventExpired, EventRefused
+from eventsourcing_kit.errors import EventConflict, EventExpired, EventRefused, StoreDamaged
 from eventsourcing_kit.moment import to_microseconds
-from eventsourcing_kit.record import content_digest, decode, decode_head, digest, encode, encode_head, head_of
+from eventsourcing_kit.record import MAX_KEY, content_digest, decode, decode_head, digest, encode, encode_head, head_of
 from eventsourcing_kit.stores.contract import Counts, Outcome
-from eventsourcing_kit.stores.reading import StreamReading, Window
+from eventsourcing_kit.stores.reading import UNREADABLE, StreamReading, Window
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -35,6 +35,9 @@ _log = logging.getLogger("eventsourcing_kit.stores")
 _BATCH: Final = 1_000
 _KNOWN_HEADS: Final = 10_000
 _NS: Final = 1_000_000_000
+_DAY: Final = 86_400
+_LOWEST: Final = "\0"  # an empty key is none in DynamoDB
+_HIGHEST: Final = "\U0010ffff" * (MAX_KEY // 4)
 
 
 class BaseStore(ABC):
@@ -95,8 +98,8 @@ class BaseStore(ABC):
         old = self._put(record)
         if old is None or old.put_token == token:
             return Outcome("stored")
-        if _same(old, event):
-            return self._duplicate(event, old)
+        if self._same(old, event):
+            return self._duplicate(event, old, now)
         if old.event_id == event.id:
             raise EventConflict("the same id, other content", stream=event.stream, key=record.sk, event_id=event.id)
         twin = encode(event, recorded_at=recorded_at, put_token=token, retention_days=self.retention_days, twin=True)
@@ -104,11 +107,22 @@ class BaseStore(ABC):
         if old is None or old.put_token == token:
             _log.info("event %s is a twin, stored as %s", event.id, twin.sk)
             return Outcome("stored", twin=True)
-        if _same(old, event):
-            return self._duplicate(event, old)
+        if self._same(old, event):
+            return self._duplicate(event, old, now)
         raise EventConflict("its twin's key is another event's", stream=event.stream, key=twin.sk, event_id=event.id)
 
-    def _duplicate(self, event: Event, old: Record) -> Outcome:
+    def _same(self, old: Record, event: Event) -> bool:
+        try:
+            fingerprint = old.digest or content_digest(decode(old), identity=event.identity)
+        except UNREADABLE:
+            raise self._damaged(old, "an event that can not be read") from None
+        return fingerprint == digest(event)
+
+    def _duplicate(self, event: Event, old: Record, now: int) -> Outcome:
+        if old.expire_record is not None and old.expire_record * _NS <= now:
+            # No reader sees it any more, so this event would not be kept, whatever this store's own retention is.
+            days = round((old.expire_record - event.moment_ns / _NS) / _DAY)
+            raise EventExpired(stream=event.stream, key=old.sk, event_id=event.id, retention_days=days)
         if old.event_id == event.id:
             return Outcome("duplicate")
         _log.info("event %s has the content of %s, stored as %s", event.id, old.event_id, old.sk)
@@ -128,7 +142,10 @@ class BaseStore(ABC):
         old = self._put(encode_head(record.pk, mine))
         known = mine
         while old is not None:
-            stored = decode_head(old.event_detail or "")
+            try:
+                stored = decode_head(old.event_detail or "")
+            except UNREADABLE:
+                raise self._damaged(old, "a beginning that can not be read") from None
             known = stored.joined(mine)
             if known == stored:
                 break
@@ -136,6 +153,9 @@ class BaseStore(ABC):
         self._heads[record.pk] = known
         if len(self._heads) > _KNOWN_HEADS:
             self._heads.popitem(last=False)
+
+    def _damaged(self, record: Record, what: str) -> StoreDamaged:
+        return StoreDamaged(self.url, f"key '{record.sk}' in stream '{record.pk}' holds {what}")
 
     # Reading
 
@@ -156,6 +176,11 @@ class BaseStore(ABC):
             legacy=self.legacy,
             now=self._clock(),
         )
+
+    def records(self, stream: str, *, low: str = _LOWEST) -> Iterator[Event]:
+        """Each row of a stream as it lies there, from the key `low` on, in ascending bytes of the key: expired rows,
+        bookkeeping and keys in other spellings, too. For those who look after a store; others `read`."""
+        return self._rows(stream, low, _HIGHEST)
 
     def close(self) -> None:  # noqa: B027 - an adapter without anything to close is fine
         """Nothing to let go of, unless an adapter says otherwise."""
@@ -198,8 +223,3 @@ class BaseStore(ABC):
     def _batch(self) -> AbstractContextManager[None]:
         """Inside of it puts may be deferred; they are durable when it ends well, and undone when it does not."""
         return nullcontext()
-
-
-def _same(old: Record, event: Event) -> bool:
-    fingerprint = old.digest or content_digest(decode(old), identity=event.identity)
-    return fingerprint == digest(event)

@@ -18,7 +18,7 @@ import msgspec
 from botocore.config import Config
 
 from eventsourcing_kit.errors import StoreDamaged, StoreNotFound, StoreUnavailable
-from eventsourcing_kit.record import COLUMNS, Record, decode
+from eventsourcing_kit.record import COLUMNS, Record, decode, plain_key
 from eventsourcing_kit.stores.base import BaseStore
 
 if TYPE_CHECKING:
@@ -85,12 +85,12 @@ class DynamoDBStore(BaseStore):
             )
 
     def streams(self, prefix: str = "") -> Iterator[str]:
-        now = self._clock() // 1_000_000_000
+        seconds, ns = divmod(self._clock(), 1_000_000_000)
         request: dict[str, Any] = {
             "TableName": self.table,
             "ProjectionExpression": "pk",
             "FilterExpression": "sk > :bookkeeping AND (attribute_not_exists(expireRecord) OR expireRecord > :now)",
-            "ExpressionAttributeValues": {":bookkeeping": {"S": "#~"}, ":now": {"N": str(now)}},
+            "ExpressionAttributeValues": {":bookkeeping": {"S": "#~"}, ":now": {"N": f"{seconds}.{ns:09d}"}},
             "ConsistentRead": True,
         }
         found: set[str] = set()
@@ -104,8 +104,20 @@ class DynamoDBStore(BaseStore):
             self._client.close()
 
     def _append_batch(self, events: list[Event]) -> list[Outcome | EventRefused]:
+        # Events of one key go one after another, or it would be chance which of two equal ones is the duplicate.
+        by_key: dict[tuple[str, str], list[int]] = {}
+        for place, event in enumerate(events):
+            by_key.setdefault((event.stream, plain_key(event)), []).append(place)
+        outcomes: dict[int, Outcome | EventRefused] = {}
+
+        def append_in_order(places: list[int]) -> None:
+            for place in places:
+                outcomes[place] = self._append_or_refuse(events[place])
+
         with ThreadPoolExecutor(IN_FLIGHT) as pool:
-            return list(pool.map(self._append_or_refuse, events))
+            for _ in pool.map(append_in_order, by_key.values()):
+                pass  # raises what the first failure has raised
+        return [outcomes[place] for place in range(len(events))]
 
     def _put(self, record: Record) -> Record | None:
         return self._put_if(record, "attribute_not_exists(sk)", {})

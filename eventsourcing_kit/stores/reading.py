@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from itertools import groupby
+import zlib
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+
+import msgspec
 
 from eventsourcing_kit.errors import ForeignKey, StoreDamaged
 from eventsourcing_kit.moment import KEY_TIME_LENGTH, MAX_NS, MIN_NS, from_rfc3339, to_canonical, to_key_time
@@ -18,13 +20,17 @@ if TYPE_CHECKING:
     from eventsourcing_kit.event import Event
     from eventsourcing_kit.record import Head
 
-__all__ = ["Rows", "StreamReading", "Window"]
+__all__ = ["UNREADABLE", "Rows", "StreamReading", "Window"]
+
+# What decoding raises where somebody else has written an item, or something has damaged it.
+UNREADABLE: Final = (ValueError, TypeError, AttributeError, RecursionError, zlib.error, msgspec.MsgspecError)
 
 _NS: Final = 1_000_000_000
 _DAY: Final = 86_400 * _NS
 _HIGHEST: Final = "\U0010ffff"
 _FIRST_TIME: Final = "0"  # above every bookkeeping key, which begins with #
 _AFTER_TIMES: Final = ":"  # above every digit
+_TIME_LENGTH: Final = KEY_TIME_LENGTH + 1  # with the # behind it
 _SECOND_LENGTH: Final = 19  # YYYY-MM-DDTHH:MM:SS
 _canonical = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z#", flags=re.ASCII).match
 
@@ -49,6 +55,12 @@ class Window(NamedTuple):
     def high(self) -> str:
         """The highest key: above every `#type` of the second of `at`, or the events at `at` itself would be missing."""
         return _HIGHEST if self.at is None else to_key_time(self.at)[:_SECOND_LENGTH] + _HIGHEST
+
+    @property
+    def times(self) -> tuple[str, str]:
+        """The first and the last time that a key may begin with; inside of these two the full moments decide."""
+        first = "" if self.start is None else to_key_time(self.start) + "#"
+        return first, _HIGHEST if self.at is None else to_key_time(self.at) + "#"
 
     def has(self, ns: int) -> bool:
         return (self.start is None or self.start <= ns) and (self.at is None or ns <= self.at)
@@ -101,50 +113,68 @@ class StreamReading:
         out_of_window = (self._window.at is not None and self._window.at < began) or (
             self._window.start is not None and self._window.start > gone_before
         )
-        return None if expires > self._now or out_of_window else self._head.first_moment
+        return self._expired if expires > self._now or out_of_window else self._head.first_moment
 
     def _events(self) -> Iterator[Event]:
-        start, at = self._window
-        first = None if start is None else to_key_time(start) + "#"
-        last = None if at is None else to_key_time(at) + "#"
-        for time, group in groupby(self._live(self._window), key=_time_of):
-            if first is not None and time < first:
+        # Every rebuild of every event passes here. The first event of a millisecond waits until the next millisecond
+        # begins; the others of it, if there are any, are put in order with it.
+        first, last = self._window.times
+        time, waiting = "", None
+        others: list[Event] = []
+        for event in self._rows(self._window):
+            following = event.key[:_TIME_LENGTH]
+            if (event.expires is not None or _canonical(following) is None) and not self._is_live(event):
                 continue
-            if last is not None and time > last:
+            if following == time:
+                others.append(event)
                 continue
-            events = list(group)
-            if len(events) > 1:
-                events.sort(key=order)
-            if time in (first, last):
-                events = [event for event in events if self._window.has(event.moment_ns)]
-            yield from events
+            if waiting is not None:
+                if first < time < last and not others:
+                    yield waiting
+                else:
+                    yield from self._in_order([waiting, *others])
+                    others.clear()
+            time, waiting = following, event
+        if waiting is not None:
+            yield from self._in_order([waiting, *others])
 
-    def _live(self, window: Window) -> Iterator[Event]:
-        """The rows that are events in the canonical spelling and have not expired."""
-        for event in self._rows(window):
-            key = event.key
-            if _canonical(key) is None:
-                if key[:1] == "#":
-                    self._note_head(event)
-                    continue
-                if not self._legacy:
-                    raise ForeignKey(self._url, stream=self._stream, key=key)
-            if event.expires is not None and event.expires * _NS <= self._now:
-                self._note_expired(event)
-                continue
-            yield event
+    def _in_order(self, events: list[Event]) -> list[Event]:
+        """The events of one millisecond in their order, without those outside of the window."""
+        time = events[0].key[:_TIME_LENGTH]
+        first, last = self._window.times
+        if not first <= time <= last:
+            return []
+        if len(events) > 1:
+            events.sort(key=self._place)
+        return [event for event in events if self._window.has(self._moment(event))] if time in (first, last) else events
+
+    def _is_live(self, event: Event) -> bool:
+        """Whether a row is an event that has not expired. What the others tell of the beginning is noted."""
+        key = event.key
+        if _canonical(key) is None:
+            if key[:1] == "#":
+                self._note_head(event)
+                return False
+            if not self._legacy:
+                raise ForeignKey(self._url, stream=self._stream, key=key)
+        if event.expires is not None and event.expires * _NS <= self._now:
+            self._note_expired(event)
+            return False
+        return True
 
     def _rows(self, window: Window) -> Iterator[Event]:
         if window.start is not None:
             yield from self._keyed(self._stream, HEAD_KEY, HEAD_KEY)
-        yield from self._keyed(self._stream, window.low, window.high)
+        if window.low <= window.high:  # DynamoDB refuses a range that ends before it begins
+            yield from self._keyed(self._stream, window.low, window.high)
         if self._legacy and window.at is not None:
             # Keys that do not begin with a digit, as `undefined#Type`: their moment stands only in the event.
             yield from self._keyed(self._stream, max(_AFTER_TIMES, window.high), _HIGHEST)
 
     def _legacy_events(self) -> Iterator[Event]:
-        events = [event for event in self._live(self._window.widened()) if self._window.has(self._moment(event))]
-        events.sort(key=order)
+        live = filter(self._is_live, self._rows(self._window.widened()))
+        events = [event for event in live if self._window.has(self._moment(event))]
+        events.sort(key=self._place)
         previous = None
         for event in events:
             fingerprint = digest(event)
@@ -155,18 +185,27 @@ class StreamReading:
     def _moment(self, event: Event) -> int:
         try:
             return event.moment_ns
-        except (TypeError, ValueError):
-            reason = f"key '{event.key}' in stream '{self._stream}' holds an event without a readable moment"
-            raise StoreDamaged(self._url, reason) from None
+        except UNREADABLE:
+            raise self._damaged(event, "an event without a readable moment") from None
+
+    def _place(self, event: Event) -> tuple[object, ...]:
+        try:
+            return order(event)
+        except UNREADABLE:
+            raise self._damaged(event, "an event that can not be read") from None
 
     def _note_head(self, event: Event) -> None:
         if event.key == HEAD_KEY:
-            self._head = decode_head(event.detail_json)
+            try:
+                self._head = decode_head(event.detail_json)
+            except UNREADABLE:
+                raise self._damaged(event, "a beginning that can not be read") from None
+
+    def _damaged(self, event: Event, what: str) -> StoreDamaged:
+        return StoreDamaged(self._url, f"key '{event.key}' in stream '{self._stream}' holds {what}")
 
     def _note_expired(self, event: Event) -> None:
-        moment = to_canonical(self._moment(event))
-        self._expired = moment if self._expired is None else min(self._expired, moment)
-
-
-def _time_of(event: Event) -> str:
-    return event.key[: KEY_TIME_LENGTH + 1]
+        ns = self._moment(event)
+        if self._window.has(ns):  # the range of keys is a little wider than the window
+            moment = to_canonical(ns)
+            self._expired = moment if self._expired is None else min(self._expired, moment)

@@ -4,10 +4,14 @@ Journal: WAL, because there a long read keeps no writer waiting, nor a writer a 
 a file when two connections checkpointed at once, fixed in SQLite 3.51.3 (https://sqlite.org/wal.html#walresetbug), and
 most Pythons link an older library; so the kit brings its own along in `apsw`, and refuses to open a file with another
 that has the race. `synchronous=FULL` makes every commit reach the disk before it is answered.
+
+While a store is open, look into its file from another process only: a second SQLite library inside of one process, such
+as Python's own sqlite3, ends the locks of the first (https://sqlite.org/howtocorrupt.html, section 2.2.1).
 """
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from contextlib import contextmanager
@@ -24,13 +28,14 @@ from eventsourcing_kit.record import COLUMNS, READ_COLUMNS, Record
 from eventsourcing_kit.stores.base import BaseStore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
 __all__ = ["APPLICATION_ID", "FORMAT", "SQLiteStore"]
 
 APPLICATION_ID: Final = int.from_bytes(b"eskt")  # PRAGMA application_id: whose file it is
 FORMAT: Final = 1  # PRAGMA user_version: the layout of its tables
 BUSY_TIMEOUT_MS: Final = 30_000
+_HINT: Final = "the first append makes it"
 
 _TYPES: Final = {"eventDetailZ": "BLOB", "expireRecord": "INTEGER"}
 _SCHEMA: Final = f"""
@@ -43,7 +48,22 @@ _INSERT: Final = f"""
     INSERT INTO events ({", ".join(COLUMNS)}) VALUES ({", ".join("?" * len(COLUMNS))}) ON CONFLICT DO NOTHING
 """  # noqa: S608 - names of columns, no values
 _SELECT_ONE: Final = f"SELECT {', '.join(COLUMNS)} FROM events WHERE pk = ? AND sk = ?"  # noqa: S608 - as above
-_EVENT: Final = ", ".join(name if isinstance(name, str) else f"coalesce({', '.join(name)})" for name in READ_COLUMNS)
+_ABSENT: Final = {  # as `record.decode` reads a row without them
+    "detailType": "substr(sk, instr(sk, '#') + 1)",
+    "eventId": "''",
+    "source": "''",
+    "eventTime": "''",
+    "eventDetail": "'{}'",
+}
+
+
+def _column(column: str | Sequence[str]) -> str:
+    names = (column,) if isinstance(column, str) else column
+    choices = [*names, *(_ABSENT[name] for name in names if name in _ABSENT)]
+    return choices[0] if len(choices) == 1 else f"coalesce({', '.join(choices)})"
+
+
+_EVENT: Final = ", ".join(map(_column, READ_COLUMNS))
 _SELECT: Final = f"SELECT {_EVENT} FROM events WHERE pk = ? AND sk BETWEEN ? AND ? ORDER BY sk"  # noqa: S608 - as above
 _NEXT_STREAM: Final = "SELECT pk FROM events WHERE pk > ? ORDER BY pk LIMIT 1"
 _STREAM_FROM: Final = "SELECT pk FROM events WHERE pk >= ? ORDER BY pk LIMIT 1"
@@ -71,11 +91,12 @@ class SQLiteStore(BaseStore):
     ) -> None:
         super().__init__(url, retention_days=retention_days, legacy=legacy, clock=clock, token=token)
         _check_library(url)
-        self._path = path
+        self._path = None if path is None else str(Path(path).absolute())  # the working directory may change later
         self._writing = threading.RLock()
         self._writer: apsw.Connection | None = None
         self._idle: list[apsw.Connection] = []
         self._closed = False
+        self._process: int | None = None  # which process opened the connections
         if path is None:
             self.create_table()
 
@@ -94,18 +115,23 @@ class SQLiteStore(BaseStore):
 
     def check(self) -> list[str]:
         """What SQLite's own integrity check finds wrong with the file; empty where it is sound."""
+        found: list[str] = []
         with self._reader() as connection, self._translated("checking"):
-            found = [str(row[0]) for row in connection.execute("PRAGMA quick_check(20)")]
+            try:
+                # Not quick_check: keys out of their order, which hide events, are found by this one only.
+                for (lines,) in connection.execute("PRAGMA integrity_check(20)"):
+                    found += str(lines).splitlines()
+            except apsw.CorruptError as error:  # so damaged that the check itself can not go on
+                found.append(_code(error))
         return [] if found == ["ok"] else found
 
     def close(self) -> None:
         with self._writing:
             self._closed = True
-            connections = [self._writer, *self._idle]
-            self._writer, self._idle = None, []
-            for connection in connections:
-                if connection is not None:
-                    connection.close()
+            if self._writer is not None:
+                self._writer.close()
+                self._writer = None
+            self._close_idle()
 
     def _put(self, record: Record) -> Record | None:
         connection = self._connected()
@@ -144,21 +170,17 @@ class SQLiteStore(BaseStore):
         with self._writing:
             with self._translated("opening"):
                 connection = self._connected()
-                connection.execute("BEGIN IMMEDIATE")
             try:
+                with self._translated("opening"):
+                    connection.execute("BEGIN IMMEDIATE")
                 yield
-            except BaseException:
-                self._heads.clear()  # they may speak of puts that are undone here
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-                raise
-            try:
                 with self._translated("committing"):
                     connection.execute("COMMIT")
-            except StoreUnavailable:
-                self._heads.clear()
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
+            except BaseException:
+                self._heads.clear()  # they may speak of puts that are undone here
+                with self._translated("undoing"):
+                    if connection.in_transaction:
+                        connection.execute("ROLLBACK")
                 raise
 
     @contextmanager
@@ -167,51 +189,79 @@ class SQLiteStore(BaseStore):
         if self._path is None:
             yield self._connected()
             return
+        self._check_usable()
         with self._translated("opening"):
-            connection = self._idle.pop() if self._idle else self._open(create=False)
+            try:
+                connection = self._idle.pop()
+            except IndexError:
+                connection = self._open(create=False)
         try:
             yield connection
         finally:
+            self._idle.append(connection)
             if self._closed:
-                connection.close()
-            else:
-                self._idle.append(connection)
+                self._close_idle()
+
+    def _close_idle(self) -> None:
+        """Without the writer's lock, for which no reading waits: `pop` gives each connection to one caller only."""
+        while True:
+            try:
+                connection = self._idle.pop()
+            except IndexError:
+                return
+            connection.close()
 
     def _connected(self) -> apsw.Connection:
         with self._writing:
-            if self._closed:
-                raise StoreUnavailable(self.url, code="closed", doing="opening")
+            self._check_usable()
             if self._writer is None:
                 self._writer = self._open(create=True)
             return self._writer
 
-    def _open(self, *, create: bool) -> apsw.Connection:
+    def _check_usable(self) -> None:
         if self._closed:
             raise StoreUnavailable(self.url, code="closed", doing="opening")
-        hint = "the first append makes it"
-        if self._path is not None and not create and not Path(self._path).exists():
-            raise StoreNotFound(self.url, hint)
+        if self._process not in (None, os.getpid()):  # SQLite's connections do not outlive a fork
+            raise StoreUnavailable(self.url, code="opened before this process was forked", doing="opening")
+
+    def _open(self, *, create: bool) -> apsw.Connection:
+        self._process = os.getpid()
         flags = apsw.SQLITE_OPEN_READWRITE | (apsw.SQLITE_OPEN_CREATE if create else 0)
-        connection = apsw.Connection(":memory:" if self._path is None else str(Path(self._path)), flags=flags)
+        try:
+            connection = apsw.Connection(self._path or ":memory:", flags=flags)
+        except apsw.CantOpenError:
+            if create or not self._is_missing():
+                raise
+            raise StoreNotFound(self.url, _HINT) from None
         try:
             connection.set_busy_timeout(BUSY_TIMEOUT_MS)
+            # Until it is known whose file this is: closing the last connection would write a journal back into it.
+            connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, int(Path(f"{self._path}-wal").exists()))
             if self._is_empty(connection):
                 if not create:
-                    raise StoreNotFound(self.url, hint)
+                    raise StoreNotFound(self.url, _HINT)
                 self._initialise(connection)
             self._check_format(connection)
+            connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0)
+            if create:  # else a copy made by VACUUM INTO, which is no WAL file, would stay so
+                _retry_busy(lambda: connection.execute("PRAGMA journal_mode = WAL").get)
             connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("PRAGMA fullfsync = ON")  # on macOS, where a plain fsync does not reach the disk
         except BaseException:
             connection.close()
             raise
         return connection
 
+    def _is_missing(self) -> bool:
+        try:
+            return not Path(self._path or "").exists()
+        except OSError:  # not allowed to look
+            return False
+
     def _is_empty(self, connection: apsw.Connection) -> bool:
         return connection.pragma("application_id") == 0 and not connection.execute("SELECT 1 FROM sqlite_schema").get
 
     def _initialise(self, connection: apsw.Connection) -> None:
-        if self._path is not None:
-            _retry_busy(lambda: connection.execute("PRAGMA journal_mode = WAL").get)
         connection.execute("BEGIN IMMEDIATE")
         with connection:
             if self._is_empty(connection):  # another process may have been here meanwhile
@@ -231,8 +281,13 @@ class SQLiteStore(BaseStore):
     def _translated(self, doing: str) -> Iterator[None]:
         try:
             yield
-        except (apsw.NotADBError, apsw.CorruptError) as error:
-            raise StoreDamaged(self.url, f"SQLite says {_code(error)} while {doing}") from error
+        except apsw.NotADBError as error:
+            raise StoreDamaged(self.url, "it is not an SQLite file") from error
+        except apsw.CorruptError as error:
+            raise StoreDamaged(self.url, f"SQLite found damage while {doing} ({_code(error)})") from error
+        except (apsw.CantOpenError, apsw.ReadOnlyError) as error:
+            doing = f"{doing} (its directory has to be there and to let you write, also for reading)"
+            raise StoreUnavailable(self.url, code=_code(error), doing=doing) from error
         except apsw.Error as error:
             raise StoreUnavailable(self.url, code=_code(error), doing=doing) from error
 

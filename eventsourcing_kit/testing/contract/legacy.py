@@ -174,6 +174,23 @@ class Legacy(Contract):
         self.put_item(store, {**row("undefined#OrderPlaced", id="e-1"), "pk": "order-18"})
         assert list(store.streams()) == ["order-17", "order-18"]
 
+    @pytest.mark.parametrize("at", [None, MOMENT], ids=["beside another event", "at the end of a window"])
+    def test_a_row_whose_place_can_not_be_read_is_damage_that_a_reader_is_told(
+        self, store: Store, at: str | None
+    ) -> None:
+        self.put_item(store, row(CANONICAL, id="old", eventDetail="{"))
+        if at is None:
+            self.put_item(store, row(f"{CANONICAL}##0123456789abcdef", id="e-1"))
+        with pytest.raises(StoreDamaged) as raised:
+            list(store.read("order-17", at=at))
+        assert CANONICAL in raised.value.reason
+
+    def test_a_head_that_can_not_be_read_is_damage(self, store: Store) -> None:
+        self.put_item(store, {"pk": "order-17", "sk": "#head", "eventDetail": "{"})
+        with pytest.raises(StoreDamaged) as raised:
+            list(store.read("order-17"))
+        assert "#head" in raised.value.reason
+
     @pytest.mark.parametrize("detail", ["", "{", "[1]", "null", "text", '"text"'], ids=lambda text: text or "empty")
     def test_a_row_whose_detail_is_no_object_of_json_is_damage_that_an_append_says(
         self, store: Store, detail: str

@@ -1,0 +1,220 @@
+"""`eskit rebuild`: states at a moment, on the screen, in a pipe or in a file."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import redirect_stdout
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from eventsourcing_kit import output as files
+from eventsourcing_kit.cli import settings
+from eventsourcing_kit.cli.faults import UsageProblem, code_of, say_error
+from eventsourcing_kit.cli.options import AppOption, AtOption, FormatOption, StartOption, StoreOption, TzOption
+from eventsourcing_kit.cli.options import projections as complete_projections
+from eventsourcing_kit.cli.options import streams as complete_streams
+from eventsourcing_kit.cli.show import check_stream
+from eventsourcing_kit.cli.tables import Printer
+from eventsourcing_kit.cli.talk import many, say
+from eventsourcing_kit.cli.window import Window
+from eventsourcing_kit.errors import InvalidProjection
+from eventsourcing_kit.moment import to_canonical
+from eventsourcing_kit.rebuild import StreamFailure, rebuild_all
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from eventsourcing_kit.cli.progress import Progress
+    from eventsourcing_kit.projection import Projection
+    from eventsourcing_kit.rebuild import Rebuilt
+
+__all__ = ["rebuild"]
+
+
+_NAMED: Final = 5  # streams without an event that are named
+
+
+class OnError(StrEnum):
+    stop = "raise"
+    skip = "skip"
+
+
+def rebuild(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The projection", autocompletion=complete_projections)],
+    streams: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="STREAM", help="The streams, by their keys", autocompletion=complete_streams),
+    ] = None,
+    *,
+    every: Annotated[bool, typer.Option("--all", help="All streams")] = False,
+    prefix: Annotated[str | None, typer.Option(help="All streams that begin with this", show_default=False)] = None,
+    at: AtOption = None,
+    known_at: Annotated[
+        str | None,
+        typer.Option(metavar="K", help="With only what was recorded up to this moment", show_default=False),
+    ] = None,
+    start: StartOption = None,
+    tz: TzOption = "UTC",
+    output: Annotated[
+        str | None,
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="Write into FILE.jsonl or FILE.parquet", show_default=False
+        ),
+    ] = None,
+    allow_incomplete: Annotated[
+        bool, typer.Option("--allow-incomplete", help="Fold what is left where the beginning of a stream has expired")
+    ] = False,
+    on_error: Annotated[
+        OnError, typer.Option(help="Where a handler raises: give up that stream, or skip and count that event")
+    ] = OnError.stop,
+    strict: Annotated[bool, typer.Option("--strict", help="Stop at the first stream that fails")] = False,
+    store_url: StoreOption = None,
+    app: AppOption = None,
+    format: FormatOption = None,  # noqa: A002 - the option's name
+) -> None:
+    """Rebuild states as they were at a moment.
+
+    Without --at every event counts. With --known-at the answer is as it would
+    have been given then: events that were recorded later are left out.
+    A stream that fails is named on stderr and does not stop the others.
+
+    [bold]Examples[/]
+
+      eskit rebuild orders order-17 --at 2026-03-01T11:03:27Z
+      eskit rebuild orders order-17 order-18 --at 2026-03-01 --tz Europe/Berlin
+      eskit rebuild orders order-17 --at 2026-03-01 --known-at 2026-03-02
+      eskit rebuild stock --prefix sku- --at '2h ago' | jq .state
+      eskit rebuild orders --all -o orders.parquet
+
+    A JSON line has: stream, projection, version, at, known_at, events, last,
+    complete, warnings, state. A file is written whole or not at all.
+
+    [bold]Exit codes[/]: 0 done, 2 usage, 3 a projection raised or a stream
+    could not be rebuilt, 4 store.
+    """
+    printer = Printer(format)
+    chosen = _chosen(streams or [], prefix, every=every)
+    if output is not None:
+        files.check_output(output)
+    window = Window.of(start=start, at=at, known_at=known_at, tz=tz)
+    failures = _Failures()
+    # What a user's module or handler prints is talk: stdout is for the answers.
+    with redirect_stdout(sys.stderr), settings.store(store_url) as store:
+        projection = settings.catalog(app).get(name)
+        window.tell()
+        with printer.progress("rebuilding") as progress:
+            answers = rebuild_all(
+                projection,
+                store,
+                streams=chosen,
+                at=window.at,
+                known_at=window.known_at,
+                start=window.start,
+                allow_incomplete=allow_incomplete,
+                on_error=on_error.value,
+                strict=strict,
+                failures=failures,
+            )
+            count = _Count(progress)
+            if output is not None:
+                count.given = files.write(
+                    output, projection, count.over(answers), failures=None if strict else failures
+                )
+            else:
+                count.given = _show(printer, projection, count.over(answers), None if strict else failures)
+    _tell(count, failures, output)
+    if failures:
+        raise typer.Exit(max(code_of(failure.error) for failure in failures))
+
+
+class _Failures(list[StreamFailure]):
+    """Says each failure when it happens."""
+
+    def append(self, failure: StreamFailure) -> None:
+        say_error(failure.error)
+        super().append(failure)
+
+
+class _Count:
+    """What a reader of many answers should know of them all."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self.given = 0
+        self.warned = 0
+        self.empty = 0  # streams without an event up to that moment
+        self.empty_names: list[str] = []  # the first few of them
+
+    def over(self, answers: Iterable[Rebuilt[Any]]) -> Iterator[Rebuilt[Any]]:
+        for number, rebuilt in enumerate(answers, start=1):
+            self.warned += bool(rebuilt.warnings)
+            if rebuilt.last is None and not rebuilt.warnings:
+                self.empty += 1
+                self.empty_names += [rebuilt.stream] if len(self.empty_names) < _NAMED else []
+            self._progress.update(done=number, note=many(number, "stream"))
+            yield rebuilt
+
+
+def _chosen(streams: list[str], prefix: str | None, *, every: bool) -> str | list[str] | None:
+    """What `rebuild_all` takes: None for all, a prefix, or a list."""
+    if bool(streams) + (prefix is not None) + every != 1:
+        raise UsageProblem("say which streams: their keys, or --prefix, or --all; one of the three")
+    check_stream(*streams, prefix or "")
+    return streams or prefix
+
+
+def _show(
+    printer: Printer,
+    projection: Projection[Any, Any],
+    answers: Iterable[Rebuilt[Any]],
+    failures: list[StreamFailure] | None,
+) -> int:
+    shown = 0
+    for rebuilt in answers:
+        try:
+            if printer.is_table:
+                _show_one(printer, projection, rebuilt)
+            else:
+                printer.line(files.to_json(projection, rebuilt))
+            shown += 1
+        except InvalidProjection as error:
+            if failures is None:
+                raise
+            failures.append(StreamFailure(rebuilt.stream, error))
+    return shown
+
+
+def _show_one(printer: Printer, projection: Projection[Any, Any], rebuilt: Rebuilt[Any]) -> None:
+    state = files.state_json(projection, rebuilt)
+    last = rebuilt.last
+    printer.text(rebuilt.stream, style="bold")
+    pairs = [
+        ("projection", f"{rebuilt.projection}, version {rebuilt.version}"),
+        ("at", "the end" if rebuilt.at_ns is None else to_canonical(rebuilt.at_ns)),
+    ]
+    if rebuilt.known_at_ns is not None:
+        pairs.append(("known at", to_canonical(rebuilt.known_at_ns)))
+    pairs += [
+        ("events", f"{rebuilt.events:,}"),
+        ("last", "none" if last is None else f"{last.key}, id {last.id}"),
+        ("complete", "yes" if rebuilt.complete else "no"),
+    ]
+    for warning in rebuilt.warnings:
+        examples = f": {', '.join(warning.keys)}" if warning.keys else ""
+        pairs.append(("warning", warning.message + examples))
+    printer.facts(pairs, indent="  ")
+    printer.json(state, indent="  ")
+
+
+def _tell(count: _Count, failures: list[StreamFailure], output: str | None) -> None:
+    if count.empty:
+        names = ", ".join(f"'{name}'" for name in count.empty_names) + (", ..." if count.empty > _NAMED else "")
+        say(f"no event up to then, so the initial state, for {many(count.empty, 'stream')}: {names}")
+    if output is None and count.given + len(failures) == 1:
+        return
+    place = f" in '{output}'" if output is not None else ""
+    warned = f", {count.warned:,} with warnings" if count.warned else ""
+    failed = f"; {many(len(failures), 'stream')} failed" if failures else ""
+    say(f"{many(count.given, 'state')}{place}{warned}{failed}")

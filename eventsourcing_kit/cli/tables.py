@@ -1,0 +1,184 @@
+"""stdout: tables for people on a terminal, JSON Lines for programs in a pipe."""
+
+from __future__ import annotations
+
+import json
+import sys
+from contextlib import contextmanager
+from enum import StrEnum
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Any, Final
+
+from eventsourcing_kit.cli.progress import Progress
+from eventsourcing_kit.cli.talk import say, visible
+from eventsourcing_kit.output import inert_json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from rich.console import Console
+
+__all__ = ["Format", "Printer", "cell", "pretty"]
+
+_CHUNK: Final = 200  # rows whose widths are looked at before the first one is shown
+_GAP: Final = 2  # between two columns
+_COLOURED: Final = 100_000  # characters of JSON up to which colours are worth their time
+
+
+class Format(StrEnum):
+    """How answers are shown, where that is not left to whether stdout is a terminal."""
+
+    table = "table"
+    jsonl = "jsonl"
+
+
+class Printer:
+    """Writes to what is stdout now, also while something else stands in for it."""
+
+    def __init__(self, format: Format | None) -> None:  # noqa: A002 - the option's name
+        self._stdout = sys.stdout
+        self.is_table = self._stdout.isatty() if format is None else format is Format.table
+        self._console: Console | None = None
+        self._progress: Progress | None = None
+
+    @contextmanager
+    def progress(self, doing: str, *, total: int | None = None) -> Iterator[Progress]:
+        """Progress on stderr, which goes away before anything is written to the same terminal."""
+        with Progress(doing, total=total) as progress:
+            if self._stdout.isatty():
+                self._progress = progress
+            yield progress
+
+    def record(self, fields: dict[str, Any], **spliced: str) -> None:
+        """One JSON object on a line. `spliced` members are JSON already, and stay as they are written."""
+        text = json.dumps(fields, ensure_ascii=False, separators=(",", ":"))
+        for name, value in spliced.items():
+            text = f'{text[:-1]},"{name}":{value}}}'
+        self.line(inert_json(text))
+
+    def line(self, text: str) -> None:
+        """A line that is JSON already."""
+        # Always UTF-8, as JSON is, whatever the terminal's encoding; a lone surrogate can only be there escaped.
+        self._quiet()
+        self._stdout.buffer.write(f"{text}\n".encode())
+
+    def table(self, headings: Sequence[str], rows: Iterable[Sequence[str]], *, dispensable: Sequence[str] = ()) -> None:
+        """A table that starts to show before all rows are there; the first ones decide how wide its columns are.
+
+        Where it is wider than the terminal, `dispensable` columns are left out, the first one named first, which is
+        said; then values are folded. Nothing is cut off.
+        """
+        remaining = iter(rows)
+        first = list(islice(remaining, _CHUNK))
+        if not first:
+            return
+        cells = [[cell(value) for value in row] for row in (headings, *first)]
+        widths = [max(map(_width, column)) for column in zip(*cells, strict=True)]
+        shown, missing = _fitting(headings, widths, dispensable, room=self.console.width)
+        if missing:
+            names = ", ".join(f"'{name}'" for name in missing)
+            say(f"no room here for {names}; --format jsonl has everything")
+        fits = _total([widths[place] for place in shown]) <= self.console.width
+        columns = [(headings[place], widths[place] if fits else None) for place in shown]
+        for number, chunk in enumerate(_chunks(chain(first, remaining))):
+            self._show_rows(columns, [[row[place] for place in shown] for row in chunk], head=number == 0)
+
+    def facts(self, pairs: Iterable[tuple[str, str]], *, indent: str = "") -> None:
+        """Names and values in two columns."""
+        shown = [(name, cell(value)) for name, value in pairs]
+        width = max(len(name) for name, _ in shown)
+        for name, value in shown:
+            self.text(f"{indent}{name.ljust(width)}  {value}")
+
+    def text(self, text: str, *, style: str = "") -> None:
+        """A line of text as it is: no markup, nothing wrapped, and nothing in it that a terminal would obey."""
+        from rich.text import Text
+
+        self.console.print(Text(visible(text), style=style), soft_wrap=True)
+
+    def json(self, text: str, *, indent: str = "") -> None:
+        """JSON for reading: indented, and in colours."""
+        from rich.highlighter import JSONHighlighter
+        from rich.text import Text
+
+        shown = Text("\n".join(indent + line for line in pretty(text).splitlines()))
+        if len(shown) <= _COLOURED:
+            JSONHighlighter().highlight(shown)
+        self.console.print(shown, soft_wrap=True)
+
+    @property
+    def console(self) -> Console:
+        self._quiet()
+        if self._console is None:
+            from eventsourcing_kit.cli.console import DataConsole  # 60 ms that only a table needs
+
+            self._console = DataConsole(self._stdout)
+        return self._console
+
+    def _quiet(self) -> None:
+        if self._progress is not None:
+            self._progress.close()
+            self._progress = None
+
+    def _show_rows(
+        self, columns: Sequence[tuple[str, int | None]], rows: Iterable[Sequence[str]], *, head: bool
+    ) -> None:
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table(box=None, pad_edge=False, show_header=head, header_style="bold")
+        for heading, width in columns:
+            table.add_column(heading, width=width, overflow="fold")
+        for row in rows:
+            table.add_row(*(Text(cell(value)) for value in row))  # Text: `[red]` in a name is just a name
+        self.console.print(table)
+
+
+def cell(value: str) -> str:
+    """A value as one line: what can not be seen is escaped, also a space at either end."""
+    inner = value.strip(" ")
+    if len(inner) == len(value):
+        return visible(value)
+    before = len(value) - len(value.lstrip(" ")) if inner else len(value)
+    after = len(value) - before - len(inner)
+    return "\\x20" * before + visible(inner) + "\\x20" * after
+
+
+def pretty(text: str) -> str:
+    """JSON in lines with indents; numbers stay as they are written. Text that is no JSON is only made visible."""
+    import msgspec
+
+    try:
+        return inert_json(msgspec.json.format(text, indent=2))
+    except (msgspec.DecodeError, RecursionError):
+        return visible(inert_json(text))
+
+
+def _fitting(
+    headings: Sequence[str], widths: Sequence[int], dispensable: Sequence[str], *, room: int
+) -> tuple[list[int], list[str]]:
+    """The places of the columns to show, and the names of those left out."""
+    shown = list(range(len(headings)))
+    missing = []
+    for name in dispensable:
+        if _total([widths[place] for place in shown]) <= room:
+            break
+        shown.remove(headings.index(name))
+        missing.append(name)
+    return shown, missing
+
+
+def _total(widths: Sequence[int]) -> int:
+    return sum(widths) + _GAP * (len(widths) - 1)
+
+
+def _width(text: str) -> int:
+    from rich.cells import cell_len
+
+    return cell_len(text)
+
+
+def _chunks(rows: Iterable[Sequence[str]]) -> Iterator[list[Sequence[str]]]:
+    remaining = iter(rows)
+    while chunk := list(islice(remaining, _CHUNK)):
+        yield chunk

@@ -1,0 +1,29 @@
+"""What `eskit` says to people, on stderr: one line each, with nothing in it that a terminal would obey."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import suppress
+
+__all__ = ["many", "say", "visible"]
+
+
+def say(text: str) -> None:
+    """One line of talk. A reader of stderr that went away does not stop the work."""
+    with suppress(BrokenPipeError):
+        print(f"eskit: {visible(text)}", file=sys.stderr, flush=True)
+
+
+def many(count: int, noun: str) -> str:
+    """`1 stream`, `2,000 streams`."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def visible(text: str) -> str:
+    """The text with each control character, line break, bidi mark, invisible or unpaired character as its escape.
+
+    So two texts that differ also look different, and none of them can move the cursor or change colours.
+    """
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
