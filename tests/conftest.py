@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import os
 import secrets
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, urlsplit
 
 import boto3
 import pytest
+from botocore.loaders import Loader
 from moto import mock_aws
 
 from eventsourcing_kit import open_store
@@ -47,6 +49,21 @@ def pytest_configure() -> None:
             AWS_CONFIG_FILE=os.devnull,
             AWS_SHARED_CREDENTIALS_FILE=os.devnull,
         )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _botocore_reads_its_files_once() -> Iterator[None]:
+    """Else each store reads the description of DynamoDB's API from disk again, which takes longer than most tests."""
+    shared: dict[Any, Any] = {}
+    init = Loader.__init__
+
+    def sharing(self: Loader, *arguments: Any, **options: Any) -> None:
+        init(self, *arguments, **options)
+        self._cache = shared  # type: ignore[attr-defined]  # of `instance_cache`; tests are slower without, no more
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Loader, "__init__", sharing)
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -86,7 +103,7 @@ def dynamodb_url(dynamodb_endpoint: str, dynamodb_client: DynamoDBClient) -> Ite
     """The URL of a table that is not there yet, and will not be when the test is over."""
     table = f"eskit-test-{secrets.token_hex(8)}"
     yield f"dynamodb://{table}?region={_region()}&endpoint_url={quote(dynamodb_endpoint, safe='')}"
-    if table in _tables(dynamodb_client):
+    with suppress(dynamodb_client.exceptions.ResourceNotFoundException):
         dynamodb_client.delete_table(TableName=table)
 
 
@@ -101,7 +118,7 @@ def moto_url(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 @pytest.fixture(params=ENGINES)
 def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The URL of an empty place in each of the engines. Options may be added with `with_options`."""
+    """The URL of an empty place in each of the engines."""
     engine: str = request.param
     if engine == "sqlite in memory":
         return "sqlite://"
@@ -121,7 +138,3 @@ def store(store_url: str) -> Iterator[BaseStore]:
 
 def _region() -> str:
     return os.environ.get("AWS_DEFAULT_REGION") or os.environ.get("AWS_REGION") or "eu-west-1"
-
-
-def _tables(client: DynamoDBClient) -> list[Any]:
-    return [name for page in client.get_paginator("list_tables").paginate() for name in page["TableNames"]]

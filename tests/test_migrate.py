@@ -147,6 +147,17 @@ def test_a_dry_run_changes_nothing_and_foretells_everything(store: BaseStore, ra
     ]
 
 
+def test_a_key_that_is_left_in_a_dry_run_is_free_for_the_next_one(store: BaseStore, raw: RawRows) -> None:
+    raw.put(older(envelope("OrderPaid", time="2026-03-01T11:03:26Z", total=9), "2026-03-01T11:03:28.500Z#OrderPaid"))
+    raw.put(older(PAID, "undefined#OrderPaid"))
+    expected = [
+        Migrated(STREAM, "2026-03-01T11:03:28.500Z#OrderPaid", "2026-03-01T11:03:26.000Z#OrderPaid", "rewritten"),
+        Migrated(STREAM, "undefined#OrderPaid", "2026-03-01T11:03:28.500Z#OrderPaid", "rewritten"),
+    ]
+    assert list(migrate(store)) == expected
+    assert run(store) == expected
+
+
 def test_a_second_run_finds_nothing_to_do(store: BaseStore, raw: RawRows) -> None:
     put_old_keys(raw)
     run(store)

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import sysconfig
 import traceback
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from enum import IntEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import typer
 
-from eventsourcing_kit.cli.talk import say
+from eventsourcing_kit.cli.talk import say, silence
 from eventsourcing_kit.errors import (
     EventRefused,
     EventSourcingError,
@@ -35,6 +34,7 @@ __all__ = ["ExitCode", "UsageProblem", "code_of", "reported", "say_error", "usag
 
 _OWN_CODE: Final = Path(__file__).parents[1]
 _SHOWN_FRAMES: Final = 3
+_EXTRAS: Final = {"boto3": "aws", "botocore": "aws", "rich": "cli"}  # which extra brings a library
 
 # The base of typer's own usage errors: click's, or the copy of click that newer typers carry.
 usage_error: Final[type[Exception]] = typer.BadParameter.__bases__[0]
@@ -59,12 +59,12 @@ def reported() -> Iterator[None]:
     """Inside of it, whatever is raised ends the command with one line on stderr and its exit code."""
     try:
         yield
-        if sys.stdout is not None:
-            sys.stdout.flush()  # here, where a reader that went away is still caught
+        _flush()
     except (typer.Exit, typer.Abort, usage_error):
+        _flush()
         raise
     except BrokenPipeError:
-        _drop_stdout()
+        silence(sys.stdout)
         raise typer.Exit(ExitCode.DONE) from None  # `| head` has had all that it wanted
     except KeyboardInterrupt as interrupt:
         say("; ".join(["interrupted", *map(str, interrupt.args)]))
@@ -92,7 +92,7 @@ def code_of(error: BaseException) -> ExitCode:
     for kinds, code in _CODES:
         if isinstance(error, kinds):
             return code
-    return ExitCode.USAGE if _missing_driver(error) else ExitCode.FAULT
+    return ExitCode.USAGE if _missing_extra(error) else ExitCode.FAULT
 
 
 _CODES: Final[tuple[tuple[tuple[type[BaseException], ...], ExitCode], ...]] = (
@@ -111,8 +111,9 @@ def _sentence(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror:
         place = f"'{error.filename}': " if error.filename else ""
         return f"{place}{error.strerror}"
-    if _missing_driver(error):
-        return "a store on DynamoDB needs the library boto3: pip install 'eventsourcing-kit[aws]'"
+    missing = _missing_extra(error)
+    if missing:
+        return f"this needs the library '{missing}': pip install 'eventsourcing-kit[{_EXTRAS[missing]}]'"
     # The message may quote a payload, so it is left out.
     places = ", ".join(map(_place, _frames(error)[-_SHOWN_FRAMES:])) or "an unknown place"
     return f"a fault in eskit itself: {type(error).__name__} at {places}; please report it"
@@ -127,8 +128,10 @@ def _hint(error: BaseException) -> str:
     return ""
 
 
-def _missing_driver(error: BaseException) -> bool:
-    return isinstance(error, ModuleNotFoundError) and (error.name or "").partition(".")[0] in ("boto3", "botocore")
+def _missing_extra(error: BaseException) -> str | None:
+    """The library that could not be imported, where an extra brings it."""
+    name = (error.name or "").partition(".")[0] if isinstance(error, ModuleNotFoundError) else ""
+    return name if name in _EXTRAS else None
 
 
 class _Frame(NamedTuple):
@@ -153,9 +156,10 @@ def _place(frame: _Frame) -> str:
     return f"{file}:{frame.line} in {frame.function}"
 
 
-def _drop_stdout() -> None:
-    """What is still buffered goes nowhere, or the interpreter would complain when it flushes at its end."""
-    with suppress(OSError, ValueError):
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
-        os.close(nowhere)
+def _flush() -> None:
+    """Now, as the interpreter at its end would complain of a reader that went away."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        silence(sys.stdout)

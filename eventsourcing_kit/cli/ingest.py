@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -146,7 +146,8 @@ def ingest(
             if strict and (tally.refused or tally.unreadable):
                 say(f"stopped in '{source.name}' at the first refusal, as --strict asks")
                 break
-    _show(printer, tally)
+    with suppress(BrokenPipeError):  # the exit code tells in any case
+        _show(printer, tally)
     if tally.refused or tally.unreadable:
         raise typer.Exit(ExitCode.DIFFERENCE)
 

@@ -54,8 +54,9 @@ class Progress:
         from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
         bar = [BarColumn()] if self._total else []
-        columns = (SpinnerColumn(), TextColumn("{task.description}"), *bar, TextColumn("{task.fields[note]}"))
-        progress = Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True, markup=False), transient=True)
+        doing, note = (TextColumn(f"{{task.{name}}}", markup=False) for name in ("description", "fields[note]"))
+        columns = (SpinnerColumn(), doing, *bar, note, TimeElapsedColumn())
+        progress = Progress(*columns, console=Console(stderr=True), transient=True)
         with self._lock:
             if self._closed:
                 return

@@ -6,7 +6,7 @@ import json
 import zlib
 from collections import Counter, deque
 from itertools import islice
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import msgspec
 import typer
@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
 __all__ = ["check_stream", "events", "streams"]
 
-_HEADINGS = ("key", "moment", "type", "id", "source", "recorded at")
+_UNREADABLE: Final = (AttributeError, TypeError, ValueError, RecursionError, msgspec.MsgspecError, zlib.error)
+_HEADINGS: Final = ("key", "moment", "type", "id", "source", "recorded at")
 
 
 def streams(
@@ -205,7 +206,7 @@ def _moment(event: Event) -> str | None:
     """None for a row of an older writer whose moment can not be read: to look at it is why somebody is here."""
     try:
         return to_canonical(event.moment_ns)
-    except (TypeError, ValueError):
+    except _UNREADABLE:
         return None
 
 

@@ -167,6 +167,8 @@ class BaseStore(ABC):
         at: datetime | str | None = None,
         types: Iterable[str] = (),
     ) -> StreamReading:
+        if isinstance(types, str):
+            raise TypeError("types is one text; give a list of types, or every letter would be taken for one")
         return StreamReading(
             self._rows,
             stream,

@@ -6,6 +6,7 @@ lost is recognised by its `putToken` when it is tried again.
 
 from __future__ import annotations
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cached_property
@@ -66,6 +67,7 @@ class DynamoDBStore(BaseStore):
         self._region = region
         self._profile = profile
         self._endpoint_url = endpoint_url
+        self._connecting = threading.Lock()
 
     def create_table(self) -> None:
         with self._translated("creating the table"):
@@ -78,8 +80,9 @@ class DynamoDBStore(BaseStore):
                 )
             except self._client.exceptions.ResourceInUseException:
                 self._check_keys()
+                self._wait_for_table()  # somebody else may have begun to make it just now
                 return
-            self._client.get_waiter("table_exists").wait(TableName=self.table, WaiterConfig={"Delay": 1})
+            self._wait_for_table()
             self._client.update_time_to_live(
                 TableName=self.table, TimeToLiveSpecification={"Enabled": True, "AttributeName": "expireRecord"}
             )
@@ -164,12 +167,22 @@ class DynamoDBStore(BaseStore):
 
     @cached_property
     def _client(self) -> DynamoDBClient:
+        with self._connecting:  # from Python 3.12 on, threads would make one each
+            if "_client" not in self.__dict__:
+                self.__dict__["_client"] = self._connect()
+            client: DynamoDBClient = self.__dict__["_client"]
+            return client
+
+    def _connect(self) -> DynamoDBClient:
         with self._translated("connecting"):
             session = boto3.Session(profile_name=self._profile, region_name=self._region)
             if urlsplit(self._endpoint_url or "").hostname in _LOOPBACK and session.get_credentials() is None:
                 # A server on this machine looks at no credentials, yet botocore signs nothing without any.
                 session = boto3.Session("local", "local", region_name=self._region)
             return session.client("dynamodb", endpoint_url=self._endpoint_url, config=_CONFIG)
+
+    def _wait_for_table(self) -> None:
+        self._client.get_waiter("table_exists").wait(TableName=self.table, WaiterConfig={"Delay": 1})
 
     def _check_keys(self) -> None:
         described = self._client.describe_table(TableName=self.table)["Table"]

@@ -41,8 +41,7 @@ def parse_url(url: str) -> StoreURL:
     if unknown:
         expected = _either(_OPTIONS[parts.scheme])
         raise InvalidStoreURL(_masked(url), f"it has the option '{unknown[0]}', expected {expected}")
-    if "@" in urlsplit(options.get("endpoint_url", "")).netloc:
-        raise InvalidStoreURL(_masked(url), "credentials do not belong in an endpoint's URL")
+    _check_endpoint(url, options.get("endpoint_url") or None)
     return StoreURL(
         scheme=parts.scheme,
         place=_path(url, parts.netloc, parts.path)
@@ -67,6 +66,20 @@ def _table(url: str, netloc: str, path: str) -> str:
     if not netloc or path.strip("/"):
         raise InvalidStoreURL(url, "it names no table, expected dynamodb://TABLE")
     return unquote(netloc)
+
+
+def _check_endpoint(url: str, text: str | None) -> None:
+    if text is None:
+        return
+    if "@" in text:
+        raise InvalidStoreURL(_masked(url), "credentials do not belong in an endpoint's URL")
+    try:
+        parts = urlsplit(text)
+        complete = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is no number, a bracket too many
+        complete = False
+    if not complete:
+        raise InvalidStoreURL(_masked(url), "its endpoint_url is none, expected for example http://127.0.0.1:8000")
 
 
 def _retention(url: str, text: str | None) -> int | None:

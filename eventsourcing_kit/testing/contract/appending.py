@@ -159,6 +159,23 @@ class Appending(Contract):
         assert outcome.other_id == "e-1"
         assert ids(store.read("order-17")) == ["e-1"]
 
+    def test_a_producers_retry_is_logged_by_both_ids_and_never_by_its_payload(
+        self, store: Store, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        store.append(event("OrderPlaced", id="e-1", note="canary"))
+        with caplog.at_level("INFO", logger="eventsourcing_kit"):
+            store.append(event("OrderPlaced", id="e-2", note="canary"))
+        (line,) = caplog.messages
+        assert "e-1" in line
+        assert "e-2" in line
+        assert "canary" not in line
+
+    def test_a_redelivery_is_not_logged(self, store: Store, caplog: pytest.LogCaptureFixture) -> None:
+        store.append(PLACED)
+        with caplog.at_level("INFO", logger="eventsourcing_kit"):
+            store.append(PLACED)
+        assert caplog.messages == []
+
     def test_a_replay_of_a_stored_event_is_a_duplicate(self, store: Store) -> None:
         live = envelope("OrderPlaced", id="e-1", total=42)
         store.append(parse(live))

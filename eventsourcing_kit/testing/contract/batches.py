@@ -94,7 +94,7 @@ class Batches(Contract):
         def source() -> Iterator[Event]:
             nonlocal taken
             for taken in range(1, 1_011):
-                yield event("ItemAdded", item=taken)
+                yield event("ItemAdded", time=f"2026-03-01T11:{taken // 60:02d}:{taken % 60:02d}Z")
 
         outcomes = store.append_each(source())
         next(outcomes)

@@ -142,6 +142,10 @@ class Reading(Contract):
             store.append(event(type_, id=str(n), time=f"2026-03-01T11:03:2{n}Z"))
         assert ids(store.read("order-17", types=types)) == expected
 
+    def test_one_text_in_place_of_types_is_a_type_error(self, store: Store) -> None:
+        with pytest.raises(TypeError, match="types"):
+            store.read("order-17", types="OrderPlaced")  # as a list of its letters it would hide every event
+
     def test_types_and_a_window_go_together(self, six: Store) -> None:
         six.append(event("Tocked", id="other", time="2026-03-01T11:03:27.000000001Z"))
         reading = six.read("order-17", start="2026-03-01T11:03:27Z", at="2026-03-01T11:03:27.000001Z", types=["Tocked"])

@@ -162,11 +162,12 @@ class Retention(Contract):
         assert ids(reading) == ["second"]
         assert reading.expired_since == "2099-01-01T12:00:00.500000000Z"
 
-    def test_a_stream_whose_first_item_was_deleted_says_so(self, store: Store, clock: Clock) -> None:
+    @pytest.mark.parametrize("start", [None, "2098-01-01", "2099-01-01T12:00:00.5Z", "2099-01-01T12:00:01Z"])
+    def test_a_stream_whose_first_item_was_deleted_says_so(self, store: Store, clock: Clock, start: str | None) -> None:
         self.put_item(store, head("2099-01-01T12:00:00.500000000Z", FIRST_EXPIRES))
         self.put_item(store, bare("2099-01-11T12:00:00.000Z#OrderPaid", expireRecord=FIRST_EXPIRES + 864_000))
         clock.set("2099-02-01T00:00:00Z")
-        reading = store.read("order-17")
+        reading = store.read("order-17", start=start)
         assert ids(reading) == ["at 2099-01-11T12:00:00.000Z#OrderPaid"]
         assert reading.expired_since == "2099-01-01T12:00:00.500000000Z"
 

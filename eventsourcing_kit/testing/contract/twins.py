@@ -45,6 +45,16 @@ class Twins(Contract):
             "2026-03-01T11:03:27.000Z#ItemAdded##ff5f2ee2bd0b8bff",
         ]
 
+    def test_a_twin_is_logged_by_its_id_and_never_by_its_payload(
+        self, store: Store, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        store.append(event("ItemAdded", id="e-1"))
+        with caplog.at_level("INFO", logger="eventsourcing_kit"):
+            store.append(event("ItemAdded", id="e-2", note="canary"))
+        (line,) = caplog.messages
+        assert "e-2" in line
+        assert "canary" not in line
+
     def test_a_twin_keeps_its_own_type_and_content(self, store: Store) -> None:
         store.append(event("ItemAdded", item=1))
         store.append(event("ItemAdded", item=2))
