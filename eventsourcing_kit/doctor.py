@@ -7,7 +7,6 @@ name streams, keys and types, and nothing of what events say.
 
 from __future__ import annotations
 
-import zlib
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, runtime_checkable
@@ -26,6 +25,7 @@ from eventsourcing_kit.record import (
     plain_key,
     twin_key,
 )
+from eventsourcing_kit.stores.reading import UNREADABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 __all__ = ["Finding", "examine"]
 
 _EXAMPLES: Final = 5
-_UNREADABLE: Final = (AttributeError, TypeError, ValueError, RecursionError, msgspec.MsgspecError, zlib.error)
 
 
 @dataclass(frozen=True)
@@ -209,7 +208,9 @@ class _Survey:
         self._rows += 1
         self.types.add(event.type)
         self._without_record += event.digest is None or event.recorded_at_text is None
-        self._largest = max(self._largest, (_size(event), _name(event)))
+        size = _size(event)
+        if size > self._largest[0]:
+            self._largest = size, _name(event)
         if not has_canonical_key(event):
             self._found("keys", _name(event))
 
@@ -218,7 +219,7 @@ class _Survey:
         try:
             content = content_digest(event)
             matches = event.digest in (None, content) or event.digest == content_digest(event, identity="id")
-        except _UNREADABLE:
+        except UNREADABLE:
             self._found("content", _name(event))
             return None
         if not matches:
@@ -245,7 +246,7 @@ class _Survey:
             try:
                 content = event.digest or content_digest(event)
                 in_place = event.key in (plain_key(event), twin_key(plain_key(event), content))
-            except _UNREADABLE:
+            except UNREADABLE:
                 continue
             if in_place and content in strays:
                 self._found("duplicates", f"'{strays[content]}' and {_name(event)}")
@@ -261,7 +262,7 @@ class _Beginning:
     def read(self, event: Event) -> None:
         try:
             self._head = decode_head(event.detail_json)
-        except _UNREADABLE:
+        except UNREADABLE:
             self._head = None
 
     def note(self, event: Event) -> None:
@@ -304,9 +305,7 @@ def _handlers(projections: Sequence[Projection[Any, Any]], stored: set[str]) -> 
         else:
             unused += [f"'{name}' in projection '{projection.name}'" for name in missing]
     if unused:
-        message = (
-            f"handlers for types that never occur here: {len(unused):,}; is each name spelled as its producer's?"
-        )
+        message = f"handlers for types that never occur here: {len(unused):,}; is each name spelled as its producer's?"
         yield Finding("handlers", ok=False, message=message, examples=tuple(unused))
     else:
         yield Finding("handlers", ok=True, message="every handler has events")

@@ -14,11 +14,8 @@ A reading that runs meanwhile may miss an event that is just being moved: read a
 from __future__ import annotations
 
 import math
-import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
-
-import msgspec
 
 from eventsourcing_kit.errors import EventTooLarge
 from eventsourcing_kit.moment import to_canonical
@@ -36,6 +33,7 @@ from eventsourcing_kit.record import (
     size,
     twin_key,
 )
+from eventsourcing_kit.stores.reading import UNREADABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,7 +48,6 @@ ALREADY_THERE: Final = "already there"
 BEGINNING_WRITTEN: Final = "beginning written"
 
 _BATCH: Final = 100  # rows in one transaction, where the store has them
-_UNREADABLE: Final = (AttributeError, TypeError, ValueError, RecursionError, msgspec.MsgspecError, zlib.error)
 
 
 @dataclass(frozen=True)
@@ -121,14 +118,14 @@ class _Migration:
     def _read_head(self, event: Event) -> None:
         try:
             self._head = decode_head(event.detail_json)
-        except _UNREADABLE:
+        except UNREADABLE:
             self._head_is_damaged = True
 
     def _note_first(self, event: Event) -> None:
         if event.expires is not None:
             try:
                 mine = Head(first_moment=to_canonical(event.moment_ns), first_expires=int(event.expires))
-            except _UNREADABLE:
+            except UNREADABLE:
                 return
             self._first = mine if self._first is None else self._first.joined(mine)
 
@@ -208,7 +205,7 @@ class _Fact(NamedTuple):
         try:
             content = content_digest(event)
             by_id = event.digest == content_digest(event, identity="id")
-        except _UNREADABLE:
+        except UNREADABLE:
             raise _Stays(f"'{event.key}' has no detail that is a JSON object with a readable moment") from None
         is_damaged = not by_id and event.digest not in (None, content)
         return cls(event.id, content, by_id, is_damaged, math.inf if event.expires is None else event.expires)
@@ -235,7 +232,7 @@ def _is_stray(event: Event) -> bool:
     try:
         plain = plain_key(event)
         return event.key != plain and event.key != twin_key(plain, event.digest or content_digest(event))
-    except _UNREADABLE:
+    except UNREADABLE:
         return not has_canonical_key(event)
 
 

@@ -110,6 +110,9 @@ def encode(
     Raises EventTooLarge where the key or the item is over DynamoDB's limit. The key is measured as a twin's in both
     cases, so that whether an event is taken never depends on which others are there.
     """
+    stream_size = len(event.stream.encode())
+    if stream_size > MAX_STREAM:
+        raise EventTooLarge("the stream", size=stream_size, limit=MAX_STREAM, event_id=event.id)
     fingerprint = digest(event)
     key = plain_key(event)
     key_size = len(key.encode()) + _TWIN_SUFFIX

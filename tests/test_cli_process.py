@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import pty
+import shlex
 import subprocess
 import sys
 from io import StringIO
@@ -11,7 +12,7 @@ import pytest
 
 from eventsourcing_kit.cli import progress
 from eventsourcing_kit.testing import envelope
-from tests.eskit import ROOT, Desk, desk_at, lines
+from tests.eskit import COMMAND, ROOT, Desk, desk_at, lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -141,6 +142,21 @@ def test_an_ingest_whose_readers_went_away_is_done_to_its_end(desk: Desk, unbuff
     assert len(desk.run("events", "order-17").records) == 1
 
 
+def test_with_closed_streams_a_command_does_its_work(desk: Desk) -> None:
+    desk.write("events.jsonl", lines([envelope("Placed")]))
+    command = f"{shlex.join(COMMAND)} ingest events.jsonl >&- 2>&-"
+    assert subprocess.run(["sh", "-c", command], cwd=desk.folder, env=desk.environ(), check=False).returncode == 0
+    assert len(desk.run("events", "order-17").records) == 1
+
+
+def test_a_terminal_without_unicode_shows_escapes(desk: Desk) -> None:
+    desk.store(envelope("Placed", stream="größe"))
+    environ = {**desk.environ(), "PYTHONIOENCODING": "ascii"}
+    with desk.spawn("streams", "--format", "table", env=environ) as process:
+        out, _ = process.communicate(timeout=60)
+    assert out.split() == [b"stream", b"gr\\xf6\\xdfe"]
+
+
 def test_in_a_pipe_there_are_json_lines_and_no_escapes(full: Desk) -> None:
     done = full.process("streams")
     assert (done.code, done.out) == (0, '{"stream":"order-17"}\n')
@@ -217,8 +233,7 @@ def test_an_interrupted_rebuild_is_one_line_and_leaves_no_file(desk: Desk) -> No
 
 def completed(desk: Desk, words: str, number: int) -> list[str]:
     environ = {**desk.environ(), "_ESKIT_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(number)}
-    command = [sys.executable, "-m", "eventsourcing_kit.cli"]
-    done = subprocess.run(command, cwd=desk.folder, env=environ, capture_output=True, text=True, check=False)
+    done = subprocess.run(COMMAND, cwd=desk.folder, env=environ, capture_output=True, text=True, check=False)
     assert done.stderr == ""
     return done.stdout.split()
 

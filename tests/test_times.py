@@ -565,7 +565,7 @@ def test_days_ago_at_a_time_of_day_is_that_day_at_that_time(
     unit: tuple[str, int],
     hour: int,
     minute: int,
-    twelve: bool,  # noqa: FBT001
+    twelve: bool,
 ) -> None:
     name, days = unit
     clock = f"{hour % 12 or 12}:{minute:02d}{'am' if hour < 12 else 'pm'}" if twelve else f"{hour}:{minute:02d}"

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from io import TextIOWrapper
+from pathlib import Path
 from typing import Final
 
 __all__ = ["main"]
@@ -11,7 +14,8 @@ _EXTRA: Final = ("typer", "rich", "click")
 
 
 def main() -> None:
-    """The console script. Ends the process with an exit code, which `eskit --help` lists."""
+    """The console script. Ends the process with an exit code; `eskit --help` lists them."""
+    _prepare_streams()
     try:
         from eventsourcing_kit.cli.app import app
     except ModuleNotFoundError as error:
@@ -21,6 +25,16 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(130)
     app()
+
+
+def _prepare_streams() -> None:
+    """What goes to a closed stream goes nowhere, and what a stream has no character for is shown as its escape."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - open to the end
+        elif isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _without_extra(library: str) -> int:

@@ -159,7 +159,6 @@ def _place(frame: _Frame) -> str:
 def _flush() -> None:
     """Now, as the interpreter at its end would complain of a reader that went away."""
     try:
-        if sys.stdout is not None:
-            sys.stdout.flush()
+        sys.stdout.flush()
     except BrokenPipeError:
         silence(sys.stdout)
