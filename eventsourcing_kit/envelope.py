@@ -220,7 +220,7 @@ def _stream(tree: dict[str, Any], detail: dict[str, Any], stream_path: str | Non
         field = "detail.primaryKey" if inner is None and outer is not None else "detail.data.primaryKey"
         value = outer if inner is None else inner
     else:
-        field, value = stream_path, _jmespath(stream_path).search(tree)
+        field, value = stream_path, _search(stream_path, tree)
     expected = f"text of 1 to {MAX_STREAM:,} bytes"
     if not isinstance(value, str):
         raise InvalidEnvelope(field, found=_kind(value), expected=expected)
@@ -228,6 +228,16 @@ def _stream(tree: dict[str, Any], detail: dict[str, Any], stream_path: str | Non
     if not 1 <= size <= MAX_STREAM:
         raise InvalidEnvelope(field, found=f"text of {size:,} bytes", expected=expected)
     return value
+
+
+def _search(path: str, tree: dict[str, Any]) -> Any:
+    from jmespath.exceptions import JMESPathError
+
+    try:
+        return _jmespath(path).search(tree)
+    except JMESPathError as error:  # such as a function over a value of another type; its message quotes the value
+        found = f"a {type(error).__name__}"
+        raise InvalidEnvelope(path, found=found, expected="a place that this JMESPath can reach") from None
 
 
 @lru_cache(maxsize=64)

@@ -12,7 +12,6 @@ import json
 import os
 import re
 import secrets
-import warnings
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, TypeVar
@@ -132,13 +131,11 @@ def to_json(projection: Projection[Any, Any], rebuilt: Rebuilt[Any]) -> str:
 
 def state_json(projection: Projection[Any, Any], rebuilt: Rebuilt[Any]) -> str:
     """The state alone as JSON on one line. Raises InvalidProjection where it holds what JSON can not say."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # pydantic's, where a state is of another type than the initial one, quote it
-        try:
-            return projection.to_json(rebuilt.state).decode()
-        except ValueError:  # pydantic's own error may quote the state, so it is not chained
-            reason = f"the state of stream '{rebuilt.stream}' holds something that JSON can not say"
-            raise InvalidProjection(rebuilt.projection, reason) from None
+    try:
+        return projection.to_json(rebuilt.state).decode()
+    except InvalidProjection:
+        reason = f"the state of stream '{rebuilt.stream}' holds something that JSON can not say"
+        raise InvalidProjection(rebuilt.projection, reason) from None
 
 
 def inert_json(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, Protocol, cast, overload
 
 from typing_extensions import TypeVar  # with a default: the result is the state, unless there is a key
@@ -218,19 +219,28 @@ class Projection(Generic[State, Result]):
         return Folded(cast("Result", states), count, last)
 
     def to_json(self, state: Result) -> bytes:
-        """A state as JSON, through pydantic and the type of the initial state."""
-        return self._adapter().dump_json(cast("Any", state))
+        """A state as JSON, through pydantic and the type of the initial state.
 
+        Raises InvalidProjection, which quotes nothing of it, where the state holds what JSON can not say.
+        """
+        from pydantic_core import PydanticSerializationError
+
+        try:
+            return self._adapter.dump_json(cast("Any", state), warnings=False)  # they would quote the state
+        except PydanticSerializationError:
+            reason = f"a state of the type {type(state).__name__} holds something that JSON can not say"
+            raise InvalidProjection(self.name, reason) from None
+
+    @cached_property
     def _adapter(self) -> TypeAdapter[Any]:
         from pydantic import TypeAdapter  # 50 ms that only a serialised state needs
         from pydantic.errors import PydanticSchemaGenerationError
 
-        state_type = type(self._initial())
+        state_type: Any = type(self._initial())
         try:
-            return TypeAdapter(state_type if self._key is None else dict[str, state_type])  # type: ignore[valid-type]
-        except PydanticSchemaGenerationError:
-            reason = f"pydantic can not serialise a state of the type {state_type.__name__}"
-            raise InvalidProjection(self.name, reason) from None
+            return TypeAdapter(state_type if self._key is None else dict[str, state_type])
+        except PydanticSchemaGenerationError:  # a defaultdict, say: then each value speaks for itself
+            return TypeAdapter(Any)
 
     def _route(self, type_: str) -> Route | None:
         if type_ not in self._routes:

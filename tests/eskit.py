@@ -92,6 +92,7 @@ def desk_at(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
     """A desk in `folder`, where this process works meanwhile."""
     monkeypatch.chdir(folder)
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    monkeypatch.delenv("COLUMNS", raising=False)
     with without_projections():
         yield Desk(folder)
 

@@ -74,6 +74,19 @@ def test_migrate_shows_what_it_would_do_and_then_does_it(desk: Desk) -> None:
     assert (again.code, again.out) == (0, "")
 
 
+def test_a_reader_who_has_seen_enough_does_not_end_a_migration(desk: Desk) -> None:
+    desk.store()
+    raw = RawRows("sqlite:///events.db")
+    for number in range(250):
+        time = f"2026-03-01T{number // 60:02}:{number % 60:02}:00Z"
+        raw.put(older(envelope("Placed", time=time), f"{time}#Placed"))
+    with desk.spawn("migrate") as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.wait(timeout=60) == 0
+    assert {key[19:] for key in raw.keys("order-17")} == {".000Z#Placed"}
+
+
 def test_a_row_that_can_not_be_migrated_is_listed_and_code_1(desk: Desk) -> None:
     desk.store()
     row = older(envelope("Placed", time="2026-03-01T11:03:27Z"), "undefined#Placed")

@@ -99,6 +99,13 @@ def test_a_path_that_is_none_is_an_invalid_option() -> None:
         parse(ENVELOPE, stream_path="detail..")
 
 
+def test_a_path_that_fails_on_an_envelope_refuses_that_envelope() -> None:
+    with pytest.raises(InvalidEnvelope) as refusal:
+        parse(ENVELOPE, stream_path="length(detail.data.nope)")
+    assert refusal.value.field == "length(detail.data.nope)"
+    assert refusal.value.found == "a JMESPathTypeError"
+
+
 def test_an_identity_that_is_none_is_an_invalid_option() -> None:
     unknown: Any = "name"
     with pytest.raises(InvalidOption, match="identity"):

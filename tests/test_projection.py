@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
@@ -124,10 +125,10 @@ def test_data_that_does_not_fit_names_event_and_fields_without_values() -> None:
     with pytest.raises(FoldFailed) as failure:
         orders.fold([wrong])
     assert failure.value.fields == (
-        "total (int_parsing)",
+        "* (extra_forbidden)",
         "lines.1.* (int_parsing)",
         "stock.* (int_parsing)",
-        "* (extra_forbidden)",
+        "total (int_parsing)",
     )
     assert failure.value.event_id == wrong.id
     assert failure.value.key == "2026-03-01T11:00:00.000Z#OrderPlaced"
@@ -285,12 +286,17 @@ def test_a_state_is_serialised_through_pydantic() -> None:
     assert tree.to_json({"é": [1, None]}) == '{"é":[1,null]}'.encode()
 
 
-def test_a_state_that_pydantic_does_not_know_is_refused() -> None:
+def test_a_state_that_json_can_not_say_is_refused() -> None:
     class Opaque:
         pass
 
-    with pytest.raises(InvalidProjection, match="Opaque"):
+    with pytest.raises(InvalidProjection, match="the type Opaque"):
         Projection("opaque", initial=Opaque).to_json(Opaque())
+
+
+def test_a_state_whose_type_pydantic_does_not_know_is_serialised_by_its_values() -> None:
+    counts: Projection[defaultdict[str, int]] = Projection("counts", initial=lambda: defaultdict(int))
+    assert counts.to_json(defaultdict(int, {"a": 1})) == b'{"a":1}'
 
 
 def upcasters() -> Upcasters:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import deque
 from contextlib import redirect_stdout
 from dataclasses import asdict
 from pathlib import Path
@@ -14,10 +15,10 @@ from eventsourcing_kit.cli import settings
 from eventsourcing_kit.cli.faults import ExitCode
 from eventsourcing_kit.cli.options import AppOption, FormatOption, StoreOption  # noqa: TC001 - typer reads them
 from eventsourcing_kit.cli.tables import Printer
-from eventsourcing_kit.cli.talk import many, say, visible
+from eventsourcing_kit.cli.talk import many, say, silence, visible
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from eventsourcing_kit.doctor import Finding
     from eventsourcing_kit.migrate import Migrated
@@ -81,12 +82,12 @@ def migrate(
                 stays += row.refused
                 yield row
 
-        if printer.is_table:
-            headings = ("stream", "old key", "new key", "outcome")
-            printer.table(headings, ((row.stream, row.old_key, row.new_key or "", row.outcome) for row in counted()))
-        else:
-            for row in counted():
-                printer.record(asdict(row))
+        rows = counted()
+        try:
+            _show_moves(printer, rows)
+        except BrokenPipeError:  # a reader who has seen enough does not end the work
+            silence(sys.stdout)
+            deque(rows, maxlen=0)
     would = "would be " if dry_run else ""
     say(f"{many(moves, 'row')} {would}moved, {stays:,} can not be moved")
     if stays or (dry_run and moves):
@@ -158,6 +159,15 @@ def demo(
     from eventsourcing_kit.demo import run
 
     run(store_url, say=lambda line: print(visible(line)), directory=Path.cwd())
+
+
+def _show_moves(printer: Printer, rows: Iterable[Migrated]) -> None:
+    if printer.is_table:
+        headings = ("stream", "old key", "new key", "outcome")
+        printer.table(headings, ((row.stream, row.old_key, row.new_key or "", row.outcome) for row in rows))
+        return
+    for row in rows:
+        printer.record(asdict(row))
 
 
 def _show_finding(printer: Printer, finding: Finding) -> None:
