@@ -11,27 +11,56 @@
 
     rebuild(orders, store, "order-17", at="2026-03-01T11:03:27Z").state
 
-Importing this package loads no driver, no pydantic, and reads no environment.
+Importing this package loads nothing else: each name is loaded when it is first asked for, so that a Lambda which only
+stores events carries nothing that rebuilds them. No driver, no pydantic, no reading of the environment.
 """
 
 from __future__ import annotations
 
-from eventsourcing_kit.envelope import parse
-from eventsourcing_kit.errors import EventSourcingError
-from eventsourcing_kit.event import Event
-from eventsourcing_kit.projection import Projection
-from eventsourcing_kit.rebuild import Rebuilt, rebuild, rebuild_all
-from eventsourcing_kit.stores import open_store
-from eventsourcing_kit.upcast import Upcasters
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from eventsourcing_kit.envelope import parse
+    from eventsourcing_kit.errors import EventSourcingError
+    from eventsourcing_kit.event import Event
+    from eventsourcing_kit.projection import Projection
+    from eventsourcing_kit.rebuilding import Rebuilt, rebuild, rebuild_all
+    from eventsourcing_kit.stores import open_store
+    from eventsourcing_kit.upcast import Upcasters
 
 __all__ = [
-    "Event",
-    "EventSourcingError",
-    "Projection",
-    "Rebuilt",
-    "Upcasters",
     "open_store",
     "parse",
+    "Event",
+    "Projection",
+    "Upcasters",
     "rebuild",
     "rebuild_all",
+    "Rebuilt",
+    "EventSourcingError",
 ]
+
+# No module bears the name of what it holds: importing it would put the module in the function's place.
+_PLACES = {
+    "open_store": "stores",
+    "parse": "envelope",
+    "Event": "event",
+    "Projection": "projection",
+    "Upcasters": "upcast",
+    "rebuild": "rebuilding",
+    "rebuild_all": "rebuilding",
+    "Rebuilt": "rebuilding",
+    "EventSourcingError": "errors",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PLACES:
+        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+    value = globals()[name] = getattr(import_module(f"{__name__}.{_PLACES[name]}"), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

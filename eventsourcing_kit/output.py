@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final, TypeVar
 
 from eventsourcing_kit.errors import InvalidOption, InvalidProjection
 from eventsourcing_kit.moment import to_canonical
-from eventsourcing_kit.rebuild import StreamFailure
+from eventsourcing_kit.rebuilding import StreamFailure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import pyarrow as pa  # type: ignore[import-untyped]
 
     from eventsourcing_kit.projection import Projection
-    from eventsourcing_kit.rebuild import Rebuilt
+    from eventsourcing_kit.rebuilding import Rebuilt
 
 __all__ = ["FORMATS", "check_output", "inert_json", "state_json", "to_json", "write", "write_jsonl", "write_parquet"]
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+import eventsourcing_kit
+
 ROOT = Path(__file__).parents[1]
 
 ROWS = [
@@ -19,7 +21,7 @@ ROWS = [
     {"projection", "stores.base"},
     {"stores.sqlite", "stores.dynamodb"},
     {"stores"},
-    {"rebuild", "catalog", "doctor", "migrate", "redrive"},
+    {"rebuilding", "catalog", "doctor", "migrate", "redrive"},
     {""},
     {"output", "testing"},
     {"demo"},
@@ -86,6 +88,15 @@ HEAVY = {"boto3", "botocore", "apsw", "sqlite3", "pydantic", "typer", "rich", "d
 
 def test_importing_the_kit_loads_no_driver_and_no_pydantic() -> None:
     assert loaded_by("import eventsourcing_kit") & HEAVY == set()
+    assert loaded_by("from eventsourcing_kit import *") & HEAVY == set()
+
+
+def test_every_public_name_is_there_whichever_module_was_imported_first() -> None:
+    for name in eventsourcing_kit.__all__:
+        assert getattr(eventsourcing_kit, name).__name__ == name
+    assert set(eventsourcing_kit.__all__) <= set(dir(eventsourcing_kit))
+    with pytest.raises(AttributeError, match="'rebuilt'"):
+        eventsourcing_kit.rebuilt  # noqa: B018 - a name that is not there
 
 
 def test_a_store_on_sqlite_loads_no_aws() -> None:

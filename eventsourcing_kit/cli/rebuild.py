@@ -21,14 +21,14 @@ from eventsourcing_kit.cli.talk import many, say
 from eventsourcing_kit.cli.window import Window
 from eventsourcing_kit.errors import InvalidProjection
 from eventsourcing_kit.moment import to_canonical
-from eventsourcing_kit.rebuild import StreamFailure, rebuild_all
+from eventsourcing_kit.rebuilding import StreamFailure, rebuild_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from eventsourcing_kit.cli.progress import Progress
     from eventsourcing_kit.projection import Projection
-    from eventsourcing_kit.rebuild import Rebuilt
+    from eventsourcing_kit.rebuilding import Rebuilt
 
 __all__ = ["rebuild"]
 

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from eventsourcing_kit.demo.shop import DOUBLE_REFUND, OFFLINE_TERMINAL, ORDERS
-from eventsourcing_kit.rebuild import rebuild, rebuild_all
+from eventsourcing_kit.rebuilding import rebuild, rebuild_all
 from eventsourcing_kit.stores.url import parse_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from eventsourcing_kit.projection import Projection
-    from eventsourcing_kit.rebuild import Rebuilt
+    from eventsourcing_kit.rebuilding import Rebuilt
     from eventsourcing_kit.stores.contract import Counts, Readable
 
     Say = Callable[[str], None]
