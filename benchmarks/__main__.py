@@ -1,6 +1,6 @@
 """The kit's speed on SQLite files, beside the PyPI package `eventsourcing` and beside loops written by hand.
 
-    python -m benchmarks                      100 streams of 1,000 events: some five minutes on two cores
+    python -m benchmarks                      100 streams of 1,000 events: some five minutes on two idle cores
     python -m benchmarks --streams 1000       a million events: most of an hour, 3 GB of disk
     python -m benchmarks --long 0             without the long stream, which takes half of the five minutes
 
@@ -53,12 +53,18 @@ def main() -> None:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="The kit's speed on SQLite files.")
-    parser.add_argument("--streams", type=int, default=100, help="how many streams (100)")
-    parser.add_argument("--events", type=int, default=1_000, help="how many events each of them has (1,000)")
-    parser.add_argument("--rounds", type=int, default=5, help="how often each case is measured (5)")
+    parser.add_argument("--streams", type=_positive, default=100, help="how many streams (100)")
+    parser.add_argument("--events", type=_positive, default=1_000, help="how many events each of them has (1,000)")
+    parser.add_argument("--rounds", type=_positive, default=5, help="how often each case is measured (5)")
     parser.add_argument("--long", type=int, default=1_000_000, help="events of the long stream (1,000,000; 0: none)")
     parser.add_argument("--directory", type=Path, help="where the files go: a disk that is worth measuring")
     return parser.parse_args()
+
+
+def _positive(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text)):
+        raise argparse.ArgumentTypeError(f"found '{text}', expected a whole number from 1")
+    return int(text)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, Generic, Literal
 
 import msgspec
+from msgspec.structs import force_setattr
 from typing_extensions import TypeVar  # with a default: an Event alone is an Event of plain JSON
 
 from eventsourcing_kit.moment import from_rfc3339, to_datetime
@@ -62,18 +63,24 @@ class Event(msgspec.Struct, Generic[Data], frozen=True, eq=False, gc=False):
     @property
     def detail(self) -> JSONObject:
         """The decoded detail: this event's own copy, the same object at each access."""
-        if self._detail is None:
-            msgspec.structs.force_setattr(self, "_detail", decode_json(self.detail_json))
-        detail: JSONObject = self._detail
+        detail: JSONObject | None = self._detail
+        if detail is None:
+            packed = self.packed_detail
+            detail = decode_json(packed if isinstance(packed, str) else self.detail_json)
+            force_setattr(self, "_detail", detail)
         return detail
 
     @property
     def data(self) -> Data:
         """`detail["data"]` where that is an object, else `detail`; inside `on(Model)` the validated model."""
-        if self._data is None:
-            data = self.detail.get("data")
-            msgspec.structs.force_setattr(self, "_data", data if isinstance(data, dict) else self.detail)
-        data_: Data = self._data
+        data: Any = self._data
+        if data is None:
+            detail = self.detail
+            data = detail.get("data")
+            if not isinstance(data, dict):
+                data = detail
+            force_setattr(self, "_data", data)
+        data_: Data = data
         return data_
 
     @property
@@ -91,7 +98,7 @@ class Event(msgspec.Struct, Generic[Data], frozen=True, eq=False, gc=False):
         """When it happened, as the producer says, in nanoseconds since 1970-01-01T00:00:00Z."""
         if self._moment_ns is None:
             stamp = self._stamp.time
-            msgspec.structs.force_setattr(self, "_moment_ns", from_rfc3339(self.time if stamp is None else stamp))
+            force_setattr(self, "_moment_ns", from_rfc3339(self.time if stamp is None else stamp))
         ns: int = self._moment_ns  # type: ignore[assignment]  # set just above
         return ns
 

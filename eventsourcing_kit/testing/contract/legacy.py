@@ -35,7 +35,7 @@ SPELLINGS: Final = (
     "2026-03-02T11:02:27+23:59",
     "2026-02-28T11:04:27-23:59",
 )
-NO_TIMES: Final = ("undefined", "null", "NaN", "Invalid Date")
+NO_TIMES: Final = ("undefined", "null", "NaN", "Invalid Date", "")  # the last one: a key of `#Type`
 
 
 MOMENT: Final = "2026-03-01T11:03:27Z"
