@@ -3,25 +3,33 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
-CODE := eventsourcing_kit projections tests benchmarks
+CODE := eventsourcing_kit ingest projections tests benchmarks
+SAM := .venv-sam
+BUILD ?= build
 
-.PHONY: demo test bench clean
+.PHONY: demo test bench build-ingest clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.cli
 	$(BIN)/eskit demo
 
-test: $(VENV)/.dev
+test: $(VENV)/.dev $(SAM)/.done
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy --strict $(CODE)
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks
 
+# What `sam build` puts into its bucket, as a zip, for who deploys it in another way.
+build-ingest: | $(BIN)/python
+	rm -rf $(BUILD)/ingest $(BUILD)/ingest.zip
+	$(MAKE) -f ingest/Makefile build-IngestFunction PYTHON=$(abspath $(BIN)/python) ARTIFACTS_DIR=$(abspath $(BUILD)/ingest)
+	cd $(BUILD)/ingest && $(abspath $(BIN)/python) -m zipfile -c ../ingest.zip *
+
 clean:
-	rm -rf $(VENV) build dist .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(SAM) $(BUILD) dist .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	rm -f demo.db demo.db-wal demo.db-shm
 
 # Editable, so that what runs and is checked is always this tree; pyproject.toml alone says when to install anew.
@@ -32,6 +40,12 @@ $(VENV)/.cli: pyproject.toml | $(BIN)/python
 $(VENV)/.dev: pyproject.toml | $(BIN)/python
 	$(PIP) --editable '.[dev]'
 	touch $@ $(VENV)/.cli
+
+# Tools for infra/template.yaml, in an environment of their own; infra/requirements.txt says why, and when to install anew.
+$(SAM)/.done: infra/requirements.txt | $(BIN)/python
+	$(BIN)/python -m venv $(SAM)
+	$(SAM)/bin/python -m pip install --quiet --disable-pip-version-check -r infra/requirements.txt
+	touch $@
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or later is needed; name one so: make PYTHON=python3.11")'

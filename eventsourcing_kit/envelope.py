@@ -195,9 +195,7 @@ def _compact_detail(text: str) -> str:
     try:
         return msgspec.json.format(bytes(_DETAIL.decode(text).detail), indent=-1).decode()
     except msgspec.DecodeError:  # lone surrogates, which msgspec does not pass over: keep them behind a mask meanwhile
-        mask = "\ue000"
-        while mask in text:
-            mask += "\ue000"
+        mask = next(chr(code) for code in range(0xE000, 0x110000) if chr(code) not in text)
         masked = _ESCAPE.sub(lambda match: mask + match[1] if match[1] else match[0], text)
         return _compact_detail(masked).replace(mask, "\\u")
 

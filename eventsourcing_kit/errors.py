@@ -94,8 +94,8 @@ class EventExpired(EventRefused):
 
     def __init__(self, *, stream: str, key: str, event_id: str, retention_days: int) -> None:
         super().__init__(
-            f"event '{event_id}' at '{key}' in stream '{stream}' is older than the {retention_days} days that this "
-            "store keeps; store it where events are kept for longer"
+            f"event '{event_id}' at '{key}' in stream '{stream}' is older than this store keeps "
+            f"(retention_days={retention_days}); store it where events are kept for longer"
         )
         self.stream = stream
         self.key = key

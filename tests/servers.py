@@ -41,10 +41,11 @@ runpy.run_module("ministack", run_name="__main__")
 
 
 @contextmanager
-def ministack(directory: Path) -> Iterator[tuple[str, int]]:
+def ministack(directory: Path, **more: str) -> Iterator[tuple[str, int]]:
     """Runs PyPI `ministack`, DynamoDB alone, on a free port of 127.0.0.1; gives its URL and its process group.
 
-    Its files go to `directory`, and its whole process group is ended behind the `with`.
+    Its files go to `directory`, and its whole process group is ended behind the `with`. `more` are variables of its
+    environment, such as other SERVICES.
     """
     for attempt in range(1, _ATTEMPTS + 1):
         port = closed_port()
@@ -52,7 +53,7 @@ def ministack(directory: Path) -> Iterator[tuple[str, int]]:
         with log.open("wb") as output:
             process = subprocess.Popen(
                 [sys.executable, "-c", _SERVER],
-                env=_environment(port, directory),
+                env=_environment(port, directory) | more,
                 stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=subprocess.STDOUT,

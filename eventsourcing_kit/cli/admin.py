@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from eventsourcing_kit.cli import settings
-from eventsourcing_kit.cli.faults import ExitCode
+from eventsourcing_kit.cli.faults import ExitCode, UsageProblem
 from eventsourcing_kit.cli.options import AppOption, FormatOption, StoreOption  # noqa: TC001 - typer reads them
 from eventsourcing_kit.cli.tables import Printer
 from eventsourcing_kit.cli.talk import many, say, silence, visible
@@ -142,6 +142,13 @@ def demo(
     store_url: Annotated[
         str, typer.Option("--store", metavar="URL", help="Where the demo's events go; nothing else is asked for it")
     ] = _DEMO_STORE,
+    *,
+    aws: Annotated[
+        bool, typer.Option("--aws", help="Through the ingestion Lambda's handler into DynamoDB on loopback")
+    ] = False,
+    endpoint_url: Annotated[
+        str | None, typer.Option(metavar="URL", help="With --aws: the server whose table 'eskit-demo' it goes to")
+    ] = None,
 ) -> None:
     """See what it is good for: a month of a small shop, rebuilt at three moments.
 
@@ -153,9 +160,19 @@ def demo(
 
       eskit demo
       eskit demo --store sqlite://
+      eskit demo --aws                               in a clone, with ministack; needs no account
 
     [bold]Exit codes[/]: 0 done, 2 usage, 4 store.
     """
+    if aws:
+        if store_url != _DEMO_STORE:
+            raise UsageProblem("--aws has a table of its own; leave out --store, or name a server by --endpoint-url")
+        from eventsourcing_kit.demo.aws import run_aws
+
+        run_aws(endpoint_url, say=lambda line: print(visible(line)), directory=Path.cwd())
+        return
+    if endpoint_url is not None:
+        raise UsageProblem("--endpoint-url is for --aws")
     from eventsourcing_kit.demo import run
 
     run(store_url, say=lambda line: print(visible(line)), directory=Path.cwd())

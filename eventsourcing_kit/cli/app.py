@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from eventsourcing_kit.cli import admin, ingest, rebuild, show
+from eventsourcing_kit.cli import admin, ingest, rebuild, redrive, show
 from eventsourcing_kit.cli.faults import ExitCode, reported, usage_error
 from eventsourcing_kit.cli.talk import say
 
@@ -94,6 +94,7 @@ app.command("rebuild")(rebuild.rebuild)
 app.command("doctor")(admin.doctor)
 app.command("create-table")(admin.create_table)
 app.command("migrate")(admin.migrate)
+app.command("redrive")(redrive.redrive)
 
 
 def _say_version(*, wanted: bool) -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     Say = Callable[[str], None]
 
-__all__ = ["tell_ingest", "tell_knowledge", "tell_moments", "tell_next", "tell_search"]
+__all__ = ["tell_handler", "tell_ingest", "tell_knowledge", "tell_moments", "tell_next", "tell_search"]
 
 _REFUNDED: Final = f"order-{DOUBLE_REFUND:04d}"
 _LATE: Final = f"order-{OFFLINE_TERMINAL:04d}"
@@ -41,6 +41,13 @@ def tell_ingest(say: Say, counts: Counts, url: str) -> None:
     say(f"  {counts.twins:>5,}    of them twins, beside another event of that type in the same millisecond")
     say(f"  {counts.duplicate:>5,}  duplicates, which changed nothing")
     say(f"  {counts.other_id:>5,}    of them under another id, as their producer had sent them again")
+    say("")
+
+
+def tell_handler(say: Say) -> None:
+    say("They went there through the handler of the ingestion Lambda, in batches of ten as a queue hands them")
+    say("over; these figures are the sums of its own metrics. All were recorded just now, long behind their")
+    say("moments, which is why the answers below call them late.")
     say("")
 
 
@@ -71,7 +78,8 @@ def tell_knowledge(say: Say, orders: Projection[Any, Any], store: Readable) -> N
     _table(say, "as known at", rows)
 
 
-def tell_next(say: Say, url: str, directory: Path, *, copied: bool) -> None:
+def tell_next(say: Say, url: str, directory: Path, *, copied: bool, known: bool = True) -> None:
+    """`known` is whether the store knew each event in March already, so that a question about that has an answer."""
     if parse_url(url).place is None:
         say("That store was in memory and is gone. With a file, such as sqlite:///demo.db, there is more to try.")
         return
@@ -88,7 +96,7 @@ def tell_next(say: Say, url: str, directory: Path, *, copied: bool) -> None:
     if has_example:
         asked += [
             f"rebuild orders {_REFUNDED} --at {_MOMENTS[1]}",
-            f"rebuild orders {_LATE} --at {_LATE_AT} --known-at {_KNOWN[0]}",
+            *([f"rebuild orders {_LATE} --at {_LATE_AT} --known-at {_KNOWN[0]}"] if known else []),
             f"rebuild refunds {_REFUNDED}",
             "rebuild stock sku-mug --at 2026-03-20T17:30:00+01:00",
         ]
