@@ -128,6 +128,17 @@ def test_a_reader_that_has_enough_ends_the_command_quietly(full: Desk, how: str)
         assert process.stderr.read() == b"eskit: store 'sqlite:///events.db' (the default)\n"
 
 
+def test_help_for_a_reader_that_went_away_ends_quietly(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        command = [*COMMAND, "migrate", "--help"]
+        done = subprocess.run(command, cwd=tmp_path, stdout=writing, stderr=subprocess.PIPE, check=False, timeout=60)
+    finally:
+        os.close(writing)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 def test_an_ingest_whose_readers_went_away_is_done_to_its_end(desk: Desk, unbuffered: str) -> None:
     environ = {**desk.environ(), "PYTHONUNBUFFERED": unbuffered}

@@ -72,6 +72,9 @@ def reported() -> Iterator[None]:
     except GeneratorExit:
         raise
     except BaseException as error:  # noqa: BLE001 - also a SystemExit out of a user's handler
+        if isinstance(error.__context__, BrokenPipeError):  # rich exits where it meets one
+            silence(sys.stdout)
+            raise typer.Exit(ExitCode.DONE) from None
         say_error(error)
         raise typer.Exit(code_of(error)) from None
 
