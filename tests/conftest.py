@@ -18,6 +18,7 @@ from urllib.parse import quote, urlsplit
 import boto3
 import pytest
 from botocore.loaders import Loader
+from hypothesis import settings
 from moto import mock_aws
 
 from eventsourcing_kit import open_store
@@ -38,6 +39,8 @@ ENGINES: Final = ("sqlite in memory", "sqlite on disk", "moto", "dynamodb")
 
 def pytest_configure() -> None:
     """Before any test, and for every process that a test starts: nobody's account, stores or projections."""
+    settings.register_profile("kit", deadline=None)  # a loaded machine makes no law false
+    settings.load_profile("kit")
     for name in list(os.environ):
         if name.startswith("ESKIT_") or (name.startswith("AWS_") and not _REAL):
             del os.environ[name]
