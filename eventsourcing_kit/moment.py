@@ -15,7 +15,6 @@ __all__ = [
     "MAX_NS",
     "MIN_NS",
     "from_datetime",
-    "from_key_time",
     "from_rfc3339",
     "is_key_time",
     "to_canonical",
@@ -58,13 +57,6 @@ def from_rfc3339(text: str) -> int:
     if not MIN_NS <= ns <= MAX_NS:
         raise ValueError("outside of the years 0001 to 9999 in UTC")
     return ns
-
-
-def from_key_time(text: str) -> int:
-    """Nanoseconds of the canonical time at the head of a sort key. ValueError where it is not spelled so."""
-    if not is_key_time(text):
-        raise ValueError("not spelled YYYY-MM-DDTHH:MM:SS.mmmZ")
-    return from_rfc3339(text)
 
 
 def is_key_time(text: str) -> bool:
