@@ -11,7 +11,6 @@ import msgspec
 from eventsourcing_kit.errors import ForeignKey, StoreDamaged
 from eventsourcing_kit.moment import KEY_TIME_LENGTH, MAX_NS, MIN_NS, from_rfc3339, to_canonical, to_key_time
 from eventsourcing_kit.record import HEAD_KEY, decode_head, digest, order
-from eventsourcing_kit.times import resolve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,6 +45,8 @@ class Window(NamedTuple):
 
     @classmethod
     def resolve(cls, *, start: datetime | str | None, at: datetime | str | None) -> Window:
+        from eventsourcing_kit.times import resolve  # which a function that only appends never loads
+
         return cls(None if start is None else resolve(start), None if at is None else resolve(at))
 
     @property
