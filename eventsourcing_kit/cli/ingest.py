@@ -13,7 +13,7 @@ import typer
 
 from eventsourcing_kit.cli import settings
 from eventsourcing_kit.cli.faults import ExitCode
-from eventsourcing_kit.cli.options import FormatOption, StoreOption  # noqa: TC001 - typer reads them
+from eventsourcing_kit.cli.options import FormatOption, StoreOption, StreamPathOption  # noqa: TC001 - typer reads them
 from eventsourcing_kit.cli.source import MAX_LINE, Line, Source, Unreadable, check_files
 from eventsourcing_kit.cli.tables import Printer
 from eventsourcing_kit.cli.talk import say
@@ -88,10 +88,7 @@ def ingest(
     files: Annotated[list[str], typer.Argument(metavar="FILE...", help="JSON Lines, plain or gzip; - is stdin")],
     *,
     store_url: StoreOption = None,
-    stream_path: Annotated[
-        str | None,
-        typer.Option(metavar="JMESPATH", help="Where the stream's key stands in an envelope, if elsewhere"),
-    ] = None,
+    stream_path: StreamPathOption = None,
     identity: Annotated[
         Identity, typer.Option(help="What makes two events one: equal content, or equal content under one id")
     ] = Identity.content,

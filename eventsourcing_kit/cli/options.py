@@ -17,7 +17,17 @@ from eventsourcing_kit.cli.tables import Format
 from eventsourcing_kit.stores import open_store
 from eventsourcing_kit.stores.url import parse_url
 
-__all__ = ["AppOption", "AtOption", "FormatOption", "StartOption", "StoreOption", "TzOption", "projections", "streams"]
+__all__ = [
+    "AppOption",
+    "AtOption",
+    "FormatOption",
+    "StartOption",
+    "StoreOption",
+    "StreamPathOption",
+    "TzOption",
+    "projections",
+    "streams",
+]
 
 _MOST: Final = 200  # streams that are offered
 
@@ -83,3 +93,7 @@ StartOption = Annotated[
     typer.Option("--start", metavar="T", help="From this moment on, itself included", show_default=False),
 ]
 TzOption = Annotated[str, typer.Option("--tz", metavar="ZONE", help="The zone of times that name none")]
+StreamPathOption = Annotated[
+    str | None,
+    typer.Option(metavar="JMESPATH", help="Where the stream's key stands in an envelope, if elsewhere"),
+]

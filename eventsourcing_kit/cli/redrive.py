@@ -12,7 +12,7 @@ import typer
 from eventsourcing_kit.cli import settings
 from eventsourcing_kit.cli.faults import ExitCode
 from eventsourcing_kit.cli.ingest import Identity
-from eventsourcing_kit.cli.options import FormatOption, StoreOption  # noqa: TC001 - typer reads them
+from eventsourcing_kit.cli.options import FormatOption, StoreOption, StreamPathOption  # noqa: TC001 - typer reads them
 from eventsourcing_kit.cli.tables import Printer
 from eventsourcing_kit.cli.talk import many, say, silence
 
@@ -30,10 +30,7 @@ def redrive(
     ],
     *,
     put: Annotated[bool, typer.Option("--put", help="Do it: store the events and take them off the queue")] = False,
-    stream_path: Annotated[
-        str | None,
-        typer.Option(metavar="JMESPATH", help="Where the stream's key stands in an envelope, if elsewhere"),
-    ] = None,
+    stream_path: StreamPathOption = None,
     identity: Annotated[
         Identity, typer.Option(help="What makes two events one: equal content, or equal content under one id")
     ] = Identity.content,
