@@ -66,9 +66,8 @@ def apply_patch(document: Any, patch: Patch) -> Any:
     try:
         return JsonPatch(patch).apply(document)
     except (JsonPatchException, JsonPointerException):
-        raise InvalidOption(
-            "patch", found="an operation without its place", expected="the state it was made from"
-        ) from None
+        expected = "the state that it was made from"
+        raise InvalidOption("patch", found="an operation that does not fit", expected=expected) from None
 
 
 class Alteration(NamedTuple):
