@@ -236,6 +236,17 @@ class BaseStore(ABC):
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.url!r}>"
 
+    def _repr_html_(self) -> str:
+        from eventsourcing_kit.frames.showing import store_html
+
+        kind = type(self).__name__.removesuffix("Store")
+        return store_html(kind, self.url, retention_days=self.retention_days, glimpse=self._glimpse)
+
+    def _glimpse(self, limit: int) -> tuple[list[str], bool]:
+        """At most `limit` streams, and whether there may be more, at little cost whatever the store's size."""
+        names = list(islice(self.streams(), limit + 1))
+        return names[:limit], len(names) > limit
+
     # What an adapter brings
 
     @abstractmethod
