@@ -174,7 +174,7 @@ def test_events_are_a_strip_of_time_and_a_table() -> None:
     assert "Events of stream 'order-17' in 'sqlite://', up to 2026-04-01T00:00:00.000000000Z" in shown
     assert "2026-03-01 11:00:00.5Z" in shown
     assert '"total":42' in shown
-    assert "Nothing in: correlation_id, causation_id, replay_name" in shown
+    assert "Nothing in: correlation_id, causation_id" in shown
 
 
 def test_no_rows_are_said() -> None:

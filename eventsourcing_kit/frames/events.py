@@ -6,7 +6,8 @@ import zlib
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from eventsourcing_kit.errors import EventSourcingError, InvalidOption, StoreDamaged
-from eventsourcing_kit.frames import html
+from eventsourcing_kit.event import moment_or_none
+from eventsourcing_kit.frames import html, plots
 from eventsourcing_kit.frames.columns import Column
 from eventsourcing_kit.frames.details import Details, quick_moment
 from eventsourcing_kit.frames.tabular import Tabular
@@ -16,6 +17,8 @@ from eventsourcing_kit.times import resolve
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from datetime import datetime
+
+    import altair as alt
 
     from eventsourcing_kit.event import Event
 
@@ -113,6 +116,16 @@ class Events(Tabular):
                 found[stream] = reading.expired_since
         return found
 
+    def plot(self) -> alt.Chart:
+        """When they happened, by type: an Altair chart. Raises InvalidOption without the library altair."""
+        when = ((moment_or_none(event), event.type) for event in self)
+        return plots.over_time(when, title=repr(self)[1:-1])
+
+    def plot_lateness(self) -> alt.LayerChart:
+        """How long after their moments they were recorded, by type: an Altair chart. Raises as `plot` does."""
+        late = ((moment_or_none(event), _recorded(event.recorded_at_text), event.type) for event in self)
+        return plots.lateness(late, title=repr(self)[1:-1])
+
     def _columns(self) -> tuple[Column, ...]:
         return self._names
 
@@ -161,6 +174,12 @@ class Events(Tabular):
             return super()._repr_html_()
         except EventSourcingError as error:  # a notebook would show a traceback above the text
             return html.block(html.line(str(error)))
+
+    def _shown(self) -> tuple[str, ...]:
+        """What people look for first: the rest names the event once more, or hardly ever differs."""
+        stream = () if self._streams is not None and len(self._streams) == 1 else ("stream",)
+        chosen = (column.name for column in self._names[len(COLUMNS) :])
+        return (*stream, "moment", "type", *chosen, "detail", *("source", "id", "correlation_id", "causation_id"))
 
     def _caption(self) -> str:
         words = repr(self)[1:-1]

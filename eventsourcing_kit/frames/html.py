@@ -39,7 +39,7 @@ _STYLE: Final = (
     "vertical-align:top;white-space:nowrap}"
     ".eskit th{font-weight:600}"
     ".eskit .eskit-number{text-align:right;font-variant-numeric:tabular-nums}"
-    ".eskit .eskit-wide{font-family:monospace;white-space:normal;overflow-wrap:anywhere;min-width:16em}"
+    ".eskit .eskit-wide{font-family:monospace;font-size:.9em;white-space:normal;overflow-wrap:anywhere;min-width:34em}"
     ".eskit .eskit-null{opacity:.5}"
     ".eskit .eskit-mark:not(:first-child){margin-left:1em}"
     ".eskit pre{margin:0 0 .4em;max-height:30em;overflow:auto;background:none;color:inherit}"
@@ -107,7 +107,7 @@ def strip(moments: Sequence[int | None], names: Sequence[str | None] = ()) -> st
     span = (last - first) or 1
     ticks = "".join(
         f'<rect x="{4 + 632 * (ns - first) / span:.1f}" y="4" width="3" height="22" fill="{colours[name]}" '
-        f'fill-opacity="0.75"><title>{text(f"{_second(ns)} {name}".strip())}</title></rect>'
+        f'fill-opacity="0.85"><title>{text(f"{_second(ns)} {name}".strip())}</title></rect>'
         for ns, name in zip(moments, labels, strict=True)
         if ns is not None
     )
