@@ -15,7 +15,7 @@ from eventsourcing_kit.frames.libraries import library
 from eventsourcing_kit.frames.spreadsheet import write_csv
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator, Sequence
 
     import arro3.core
     import pandas as pd  # type: ignore[import-untyped]
@@ -44,6 +44,12 @@ class Tabular:
     def _rows(self) -> Iterable[tuple[Any, ...]]:
         """The rows from the beginning, at each call; lazily where there may be many."""
 
+    def _batches(self, size: int) -> Iterator[Sequence[Sequence[Any]]]:
+        """The same rows, at most `size` at once, as the values of each column; for who has them so sooner than rows."""
+        remaining = iter(self._rows())
+        while batch := list(islice(remaining, size)):
+            yield list(zip(*batch, strict=True))
+
     def to_dicts(self) -> list[dict[str, Any]]:
         """A dict for each row. Moments are aware datetimes, floored to the microsecond; JSON text is decoded."""
         columns = [(column.name, column.kind) for column in self._columns()]
@@ -53,7 +59,7 @@ class Tabular:
 
     def to_arrow(self) -> arro3.core.Table:
         """An Arrow table. Raises InvalidOption without the library arro3."""
-        table: arro3.core.Table = arrow.to_arrow(self._columns(), self._rows())
+        table: arro3.core.Table = arrow.to_arrow(self._columns(), self._batches(arrow.BATCH))
         return table
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
@@ -68,7 +74,7 @@ class Tabular:
 
     def to_pandas(self) -> pd.DataFrame:
         """A pandas data frame with types that know missing values. Raises InvalidOption without pandas."""
-        return arrow.to_pandas(self._columns(), self._rows())
+        return arrow.to_pandas(self._columns(), self._batches(arrow.BATCH))
 
     def to_csv(self, path: str | Path | None = None) -> str | None:
         """Writes CSV in UTF-8 to `path`; answers it as text where there is none.
