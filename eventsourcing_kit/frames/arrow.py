@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BATCH", "to_arrow", "to_pandas"]
 
-BATCH: Final = 1_024  # rows: few enough to stay in the processor's cache, which is a tenth faster than more
+BATCH: Final = 4_096  # rows that are held as Python values at once
 
 
 def to_arrow(columns: Sequence[Column], batches: Iterable[Sequence[Sequence[Any]]]) -> Any:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["Details", "quick_moment"]
 
 _ABSENT: Final = object()
+_AT_ONCE: Final = 256  # fewer tuples than make the garbage collector look at all of them, at a tenth of the time
 _PLAIN: Final = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*", flags=re.ASCII)
 _STAMPS: Final = ("metaData.time", "metadata.time")
 
@@ -37,19 +38,25 @@ class Details:
         self._searches = [_search(path) for path in paths]
         self._values = _reader((*_STAMPS, *paths))
 
-    def of(self, events: Sequence[Event]) -> list[Sequence[Any]]:
+    def of(self, events: Sequence[Event]) -> list[list[Any]]:
         """Of each event its moment in nanoseconds (None where it can not be read), its detail as JSON text, and the
         value at each place (None where there is none): a column for each of these.
 
         Raises zlib.error where a detail does not unpack, and InvalidOption where a JMESPath does not fit it.
         """
-        if self._values is not None and events:
+        columns: list[list[Any]] = [[] for _ in range(2 + len(self._searches))]
+        for at in range(0, len(events), _AT_ONCE):
+            for column, more in zip(columns, self._some(events[at : at + _AT_ONCE]), strict=True):
+                column.extend(more)
+        return columns
+
+    def _some(self, events: Sequence[Event]) -> Iterable[Sequence[Any]]:
+        if self._values is not None:
             try:
                 return self._quickly(events, self._values)
             except UNREADABLE:  # of one of them
                 pass
-        rows = [self._slowly(event) for event in events]
-        return list(zip(*rows, strict=True)) if rows else [()] * (2 + len(self._searches))
+        return zip(*map(self._slowly, events), strict=True)
 
     def _quickly(self, events: Sequence[Event], values: Callable[[str], tuple[Any, ...]]) -> list[Sequence[Any]]:
         texts = [packed if isinstance(packed := event.packed_detail, str) else event.detail_json for event in events]

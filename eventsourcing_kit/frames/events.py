@@ -158,7 +158,7 @@ class Events(Tabular):
                 *chosen,
             ]
 
-    def _inside(self, events: list[Event]) -> list[Sequence[Any]]:
+    def _inside(self, events: list[Event]) -> list[list[Any]]:
         try:
             return self._details.of(events)
         except zlib.error:

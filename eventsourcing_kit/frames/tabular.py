@@ -6,16 +6,17 @@ import io
 from abc import abstractmethod
 from collections.abc import Sized
 from itertools import islice
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from eventsourcing_kit.frames import arrow, html
 from eventsourcing_kit.frames.columns import plain
 from eventsourcing_kit.frames.libraries import library
 from eventsourcing_kit.frames.spreadsheet import write_csv
+from eventsourcing_kit.wholefile import whole_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
 
     import arro3.core
     import pandas as pd  # type: ignore[import-untyped]
@@ -77,7 +78,7 @@ class Tabular:
         return arrow.to_pandas(self._columns(), self._batches(arrow.BATCH))
 
     def to_csv(self, path: str | Path | None = None) -> str | None:
-        """Writes CSV in UTF-8 to `path`; answers it as text where there is none.
+        """Writes CSV in UTF-8 to `path`, whole or not at all; answers it as text where there is none.
 
         For spreadsheets and people: moments to the nanosecond, text that a spreadsheet would take for a formula with an
         apostrophe in front, and what can not be seen as its escape. For data as it is, take one of the others.
@@ -86,8 +87,10 @@ class Tabular:
             text = io.StringIO(newline="")
             write_csv(text, self._columns(), self._rows())
             return text.getvalue()
-        with Path(path).open("w", encoding="utf-8", newline="") as file:
-            write_csv(file, self._columns(), self._rows())
+        with whole_file(path) as file:
+            lines = io.TextIOWrapper(file, encoding="utf-8", newline="")
+            write_csv(lines, self._columns(), self._rows())
+            lines.detach()  # which flushes it; the file itself is not to be closed here
         return None
 
     def _repr_html_(self) -> str:
