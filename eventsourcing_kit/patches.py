@@ -173,8 +173,9 @@ def _without_equal_members(ours: dict[str, msgspec.Raw], theirs: dict[str, msgsp
             before[name] = _decode(value)
         elif value != other:
             before[name], after[name] = _without_equals(bytes(value), bytes(other))
-    for name in theirs.keys() - ours.keys():
-        after[name] = _decode(theirs[name])
+    for name, value in theirs.items():
+        if name not in ours:
+            after[name] = _decode(value)
     return before, after
 
 
