@@ -20,6 +20,8 @@ from eventsourcing_kit.stores.url import parse_url
 __all__ = [
     "AppOption",
     "AtOption",
+    "CausationPathOption",
+    "CorrelationPathOption",
     "FormatOption",
     "StartOption",
     "StoreOption",
@@ -96,4 +98,12 @@ TzOption = Annotated[str, typer.Option("--tz", metavar="ZONE", help="The zone of
 StreamPathOption = Annotated[
     str | None,
     typer.Option(metavar="JMESPATH", help="Where the stream's key stands in an envelope, if elsewhere"),
+]
+CorrelationPathOption = Annotated[
+    str | None,
+    typer.Option(metavar="JMESPATH", help="A further place of the correlation id in an envelope, looked at first"),
+]
+CausationPathOption = Annotated[
+    str | None,
+    typer.Option(metavar="JMESPATH", help="A further place of the causation id in an envelope, looked at first"),
 ]

@@ -231,7 +231,7 @@ class DynamoDBStore(BaseStore):
             if keys and tries == _MOST_TRIES:
                 raise StoreUnavailable(self.url, code=f"nothing came back in {tries} tries", doing="reading")
             if keys and not items:
-                # botocore tries again what fails. Where all keys stay undone the call succeeds: the pause is ours, then.
+                # botocore tries again what fails. Where all keys stay undone the call succeeds, so the pause is ours.
                 self._sleep(min(_LONGEST_PAUSE, random.random() * 2**tries))  # noqa: S311 - no secret
 
     @cached_property

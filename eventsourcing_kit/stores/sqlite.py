@@ -44,8 +44,8 @@ _SCHEMA: Final = f"""
         PRIMARY KEY (pk, sk)
     ) STRICT, WITHOUT ROWID
 """
-# What a trail is found by. It holds the expiry, so that `correlations` reads nothing else. It changes no table, so the
-# format stays the same: an older version of the kit reads and writes a file that has it, and SQLite itself keeps it true.
+# What a trail is found by. It holds the expiry, so that `correlations` reads nothing else. No table changes by it, so
+# the format stays the same: an older version of the kit reads and writes such a file, and SQLite itself keeps it true.
 _INDEX: Final = "events_by_correlation"
 _CREATE_INDEX: Final = f"""
     CREATE INDEX IF NOT EXISTS {_INDEX} ON events (correlationId, expireRecord) WHERE correlationId IS NOT NULL
