@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from eventsourcing_kit.projection import Projection
     from eventsourcing_kit.rebuilding import Rebuilt, rebuild, rebuild_all
     from eventsourcing_kit.stores import open_store
+    from eventsourcing_kit.trails import SimilarTrails, Trail, similar_trails, trail
     from eventsourcing_kit.upcast import Upcasters
 
 __all__ = [
@@ -38,6 +39,10 @@ __all__ = [
     "rebuild",
     "rebuild_all",
     "Rebuilt",
+    "trail",
+    "Trail",
+    "similar_trails",
+    "SimilarTrails",
     "EventSourcingError",
 ]
 
@@ -51,6 +56,10 @@ _PLACES = {
     "rebuild": "rebuilding",
     "rebuild_all": "rebuilding",
     "Rebuilt": "rebuilding",
+    "trail": "trails",
+    "Trail": "trails",
+    "similar_trails": "trails",
+    "SimilarTrails": "trails",
     "EventSourcingError": "errors",
 }
 

@@ -106,7 +106,7 @@ def test_a_path_that_fails_on_an_envelope_refuses_that_envelope() -> None:
     assert refusal.value.found == "a JMESPathTypeError"
 
 
-def linked(metadata: dict[str, Any], **paths: str) -> tuple[str | None, str | None]:
+def linked(metadata: dict[str, Any], **paths: Any) -> tuple[str | None, str | None]:
     event = parse(envelope(detail={"primaryKey": "order-17", "cart": "cart-5", "no": 7, "metaData": metadata}), **paths)
     return event.correlation_id, event.causation_id
 

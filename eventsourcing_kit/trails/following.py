@@ -1,0 +1,256 @@
+"""Trail: the events that share a correlation id, across streams, as a tree of causes and effects."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from eventsourcing_kit.errors import StoreDamaged
+from eventsourcing_kit.frames import Column, Tabular, html
+from eventsourcing_kit.moment import from_rfc3339, to_canonical, to_microseconds
+from eventsourcing_kit.record import order
+from eventsourcing_kit.stores.reading import UNREADABLE
+from eventsourcing_kit.times import resolve
+from eventsourcing_kit.trails.duration import duration
+from eventsourcing_kit.trails.finding import Finding
+from eventsourcing_kit.trails.tree import grow, walk
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from datetime import datetime
+
+    from eventsourcing_kit.event import Event
+    from eventsourcing_kit.stores.contract import Correlated
+    from eventsourcing_kit.trails.tree import Node
+
+__all__ = ["Trail", "Wait", "indented", "trail"]
+
+_SHOWN: Final = 50  # events in a notebook
+_DEEPEST: Final = 8  # levels that are drawn; deeper ones have their number instead
+
+
+def trail(
+    store: Correlated,
+    correlation_id: str,
+    *,
+    known_at: datetime | str | None = None,
+    tz: str = "UTC",
+    scan: bool = False,
+    correlation_path: str | None = None,
+    causation_path: str | None = None,
+    clock: Callable[[], int] | None = None,
+) -> Trail:
+    """The trail of `correlation_id`, as it was known at `known_at`; an empty one where no event bears that id.
+
+    It is looked up in the store's index. With `scan` every stream is read instead, and events whose row does not tell
+    its correlation id are asked for it themselves: for tables without the index, and for rows of older writers. A
+    `correlation_path` means a scan; `causation_path` does not. Both are JMESPaths into the envelope, as those of
+    `parse`: further places, looked at first.
+
+    Raises InvalidOption, InvalidMoment and a StoreError: IndexNotFound where a table has no index, and StoreDamaged
+    for an event whose moment can not be read.
+    """
+    finding = Finding.of(scan=scan, correlation_path=correlation_path, causation_path=causation_path)
+    now = (clock or time.time_ns)()
+    known_at_ns = None if known_at is None else resolve(known_at, tz=tz, now=now)
+    known = None if known_at_ns is None else to_microseconds(known_at_ns)
+    placed = []
+    unrecorded = 0
+    for event in finding.events(store, correlation_id):
+        recorded = event.recorded_at_text
+        if known is not None and recorded is not None and recorded > known:
+            continue
+        unrecorded += recorded is None
+        placed.append((_place(store, event), event))
+    placed.sort(key=lambda pair: pair[0])
+    events = tuple(event for _, event in placed)
+    tree = grow(events, [finding.cause_of(event) for event in events])
+    return Trail(correlation_id, events, tree.roots, tree.unordered, known_at_ns, unrecorded, finding)
+
+
+def _place(store: Correlated, event: Event) -> tuple[object, ...]:
+    try:
+        return (*order(event), event.stream, event.key)
+    except UNREADABLE:
+        reason = f"key '{event.key}' in stream '{event.stream}' holds an event that can not be read"
+        raise StoreDamaged(store.url, reason) from None
+
+
+class Wait(NamedTuple):
+    """From a cause to its effect: `gap` nanoseconds."""
+
+    cause: Event
+    effect: Event
+    gap: int
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Trail(Tabular):
+    """Every event once, in `events` by moment, and in `roots` as causes with their effects.
+
+    Events stand in the order of (moment, `metaData.sequence`, type, digest, stream). As a table it has a row for each
+    event in the order of `nodes`: a cause before its effects.
+    """
+
+    correlation_id: str
+    events: tuple[Event, ...]
+    roots: tuple[Node, ...]
+    unordered: tuple[tuple[Event, ...], ...]  # siblings of one moment: they stand in some order, and had another one
+    known_at_ns: int | None
+    unrecorded: int  # events that do not say when they were recorded; they count as known
+    finding: Finding  # how it was looked for
+
+    def __len__(self) -> int:
+        return len(self.events)
+
+    def nodes(self) -> Iterator[Node]:
+        """Each event's node: a cause before its effects, and all that follows from one before its next sibling."""
+        return walk(self.roots)
+
+    @cached_property
+    def missing(self) -> dict[str, tuple[Event, ...]]:
+        """The causes that are named and are not here, each with the events that point at it."""
+        found: dict[str, list[Event]] = {}
+        for node in self.nodes():
+            if node.named == "missing" and node.cause_id is not None:
+                found.setdefault(node.cause_id, []).append(node.event)
+        return {cause_id: tuple(events) for cause_id, events in found.items()}
+
+    @cached_property
+    def circular(self) -> tuple[Event, ...]:
+        """The events whose causes lead back to themselves: one of each circle, which stands as a root."""
+        return tuple(node.event for node in self.nodes() if node.named == "circular")
+
+    @cached_property
+    def waits(self) -> tuple[Wait, ...]:
+        """Each effect with its cause, the longest gap first."""
+        found = [Wait(node.cause, node.event, node.gap or 0) for node in self.nodes() if node.cause is not None]
+        return tuple(sorted(found, key=lambda wait: -wait.gap))
+
+    @property
+    def longest_wait(self) -> Wait | None:
+        """The longest time that passed between a cause and its effect; None where no cause is here."""
+        return self.waits[0] if self.waits and self.waits[0].gap >= 0 else None
+
+    @cached_property
+    def backwards(self) -> tuple[Wait, ...]:
+        """Effects with a moment before their cause's: the clocks of two producers differ by that at least."""
+        return tuple(wait for wait in self.waits if wait.gap < 0)
+
+    @property
+    def first(self) -> Event | None:
+        """The earliest event."""
+        return self.events[0] if self.events else None
+
+    @property
+    def last(self) -> Event | None:
+        """The latest event."""
+        return self.events[-1] if self.events else None
+
+    @property
+    def span(self) -> int:
+        """Nanoseconds from the first event to the last one."""
+        return self.events[-1].moment_ns - self.events[0].moment_ns if self.events else 0
+
+    @property
+    def streams(self) -> tuple[str, ...]:
+        """The streams that it touches, sorted."""
+        return tuple(sorted({event.stream for event in self.events}))
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The sources of its events, sorted."""
+        return tuple(sorted({event.source for event in self.events}))
+
+    def facts(self) -> tuple[tuple[str, str], ...]:
+        """What is to be known of it, in words: names and values. Those that would say nothing are left out."""
+        if not self.events:
+            return ()
+        gone = sum(map(len, self.missing.values()))
+        wait = self.longest_wait
+        clocks = self.backwards[-1:]  # the widest is the last one
+        found = {
+            "events": f"{_many(len(self), 'event')} in {_many(len(self.streams), 'stream')} "
+            f"from {_many(len(self.sources), 'source')}",
+            "from": to_canonical(self.events[0].moment_ns),
+            "to": f"{to_canonical(self.events[-1].moment_ns)}, {duration(self.span)} later",
+            "longest wait": wait and f"{duration(wait.gap)}, {_link(wait)}",
+            "missing causes": gone and f"{_points(gone)} at {_those(len(self.missing))} not here",
+            "unordered": self.unordered
+            and f"~ {_many(len(self.unordered), 'group')} of siblings of one moment: nobody knows their order",
+            "before its cause": clocks
+            and f"{_many(len(self.backwards), 'effect')}, up to "
+            f"{duration(-clocks[0].gap)} ({_link(clocks[0])}): clocks differ",
+            "circular": self.circular
+            and f"{_many(len(self.circular), 'event')} whose causes lead back to the event itself",
+            "not recorded": self.unrecorded
+            and self.known_at_ns is not None
+            and f"{_many(self.unrecorded, 'event')} that do not say when they were recorded, counted as known",
+        }
+        return tuple((name, value) for name, value in found.items() if isinstance(value, str))
+
+    def _columns(self) -> tuple[Column, ...]:
+        return (
+            *(Column("stream"), Column("key"), Column("moment", "moment"), Column("type"), Column("id")),
+            *(Column("source"), Column("recorded_at", "moment"), Column("depth", "int"), Column("cause_id")),
+            *(Column("cause"), Column("gap", "float"), Column("unordered", "bool")),
+        )
+
+    def _rows(self) -> Iterator[tuple[Any, ...]]:
+        for node in self.nodes():
+            event = node.event
+            gap = None if node.gap is None else node.gap / 1_000_000_000
+            yield (
+                *(event.stream, event.key, event.moment_ns, event.type, event.id, event.source),
+                *(_recorded_ns(event), node.depth, node.cause_id, node.named, gap, node.unordered),
+            )
+
+    def _repr_html_(self) -> str:
+        shown = []
+        for node, _ in zip(self.nodes(), range(_SHOWN), strict=False):
+            event, gap = node.event, "" if node.gap is None else f"+{duration(node.gap)}".replace("+-", "-")
+            mark = " ~" if node.unordered else ""
+            shown.append((gap, indented(node) + mark, event.stream, event.id, event.moment_ns))
+        columns = (Column("gap"), Column("event"), Column("stream"), Column("id"), Column("moment", "moment"))
+        more = f"… and {len(self) - _SHOWN:,} more" if len(self) > _SHOWN else ""
+        when = html.strip([event.moment_ns for event in self.events], [event.type for event in self.events])
+        caption = html.line(f"Trail {self.correlation_id}" + ("" if self.events else ": no event"))
+        table = html.table(columns, shown) if shown else ""
+        return html.block(caption, when, table, html.line(more), html.facts(self.facts()))
+
+    def __repr__(self) -> str:
+        about = f"{_many(len(self), 'event')} in {_many(len(self.streams), 'stream')} over {duration(self.span)}"
+        gone = sum(map(len, self.missing.values()))
+        more = f", {_points(gone)} at {_those(len(self.missing))} not here" if gone else ""
+        return f"<Trail {self.correlation_id!r}: {about}{more}>"
+
+
+def indented(node: Node) -> str:
+    """The type of an event behind a dot for each cause above it; many of them are counted instead."""
+    dots = "· " * node.depth if node.depth <= _DEEPEST else f"· ·· {node.depth} "
+    return f"{dots}{node.event.type}"
+
+
+def _recorded_ns(event: Event) -> int | None:
+    try:
+        return None if event.recorded_at_text is None else from_rfc3339(event.recorded_at_text)
+    except ValueError:  # of another writer
+        return None
+
+
+def _link(wait: Wait) -> str:
+    return f"{wait.cause.type} to {wait.effect.type}"
+
+
+def _many(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def _points(count: int) -> str:
+    return "1 event points" if count == 1 else f"{count:,} events point"
+
+
+def _those(count: int) -> str:
+    return "an event that is" if count == 1 else f"{count:,} events that are"
