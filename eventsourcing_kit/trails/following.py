@@ -13,7 +13,7 @@ from eventsourcing_kit.moment import from_rfc3339, to_canonical, to_microseconds
 from eventsourcing_kit.record import order
 from eventsourcing_kit.stores.reading import UNREADABLE
 from eventsourcing_kit.times import resolve
-from eventsourcing_kit.trails.duration import duration
+from eventsourcing_kit.trails.duration import duration, gap_in_words
 from eventsourcing_kit.trails.finding import Finding
 from eventsourcing_kit.trails.tree import grow, walk
 
@@ -164,20 +164,27 @@ class Trail(Tabular):
         """The sources of its events, sorted."""
         return tuple(sorted({event.source for event in self.events}))
 
+    @property
+    def summary(self) -> str:
+        """How much it is, over how long, and whether causes are missing, in a line of text."""
+        if not self.events:
+            return "no event"
+        about = f"{_many(len(self), 'event')} in {_many(len(self.streams), 'stream')} over {duration(self.span)}"
+        return f"{about}; {self._gone()}" if self.missing else about
+
     def facts(self) -> tuple[tuple[str, str], ...]:
         """What is to be known of it, in words: names and values. Those that would say nothing are left out."""
         if not self.events:
             return ()
-        gone = sum(map(len, self.missing.values()))
         wait = self.longest_wait
         clocks = self.backwards[-1:]  # the widest is the last one
         found = {
-            "events": f"{_many(len(self), 'event')} in {_many(len(self.streams), 'stream')} "
+            "events": f"{len(self):,} in {_many(len(self.streams), 'stream')} "
             f"from {_many(len(self.sources), 'source')}",
             "from": to_canonical(self.events[0].moment_ns),
             "to": f"{to_canonical(self.events[-1].moment_ns)}, {duration(self.span)} later",
             "longest wait": wait and f"{duration(wait.gap)}, {_link(wait)}",
-            "missing causes": gone and f"{_points(gone)} at {_those(len(self.missing))} not here",
+            "missing causes": self.missing and self._gone(),
             "unordered": self.unordered
             and f"~ {_many(len(self.unordered), 'group')} of siblings of one moment: nobody knows their order",
             "before its cause": clocks
@@ -190,6 +197,12 @@ class Trail(Tabular):
             and f"{_many(self.unrecorded, 'event')} that do not say when they were recorded, counted as known",
         }
         return tuple((name, value) for name, value in found.items() if isinstance(value, str))
+
+    def _gone(self) -> str:
+        pointing = sum(map(len, self.missing.values()))
+        points = "1 event points" if pointing == 1 else f"{pointing:,} events point"
+        them = "an event that is" if len(self.missing) == 1 else f"{len(self.missing):,} events that are"
+        return f"{points} at {them} not here"
 
     def _columns(self) -> tuple[Column, ...]:
         return (
@@ -210,26 +223,23 @@ class Trail(Tabular):
     def _repr_html_(self) -> str:
         shown = []
         for node, _ in zip(self.nodes(), range(_SHOWN), strict=False):
-            event, gap = node.event, "" if node.gap is None else f"+{duration(node.gap)}".replace("+-", "-")
-            mark = " ~" if node.unordered else ""
-            shown.append((gap, indented(node) + mark, event.stream, event.id, event.moment_ns))
+            event, mark = node.event, " ~" if node.unordered else ""
+            cells = (gap_in_words(node.gap), f"{indented(node)}{mark}", event.stream, event.id, event.moment_ns)
+            shown.append(cells)
         columns = (Column("gap"), Column("event"), Column("stream"), Column("id"), Column("moment", "moment"))
         more = f"… and {len(self) - _SHOWN:,} more" if len(self) > _SHOWN else ""
         when = html.strip([event.moment_ns for event in self.events], [event.type for event in self.events])
-        caption = html.line(f"Trail {self.correlation_id}" + ("" if self.events else ": no event"))
+        caption = html.line(f"Trail {self.correlation_id}: {self.summary}")
         table = html.table(columns, shown) if shown else ""
         return html.block(caption, when, table, html.line(more), html.facts(self.facts()))
 
     def __repr__(self) -> str:
-        about = f"{_many(len(self), 'event')} in {_many(len(self.streams), 'stream')} over {duration(self.span)}"
-        gone = sum(map(len, self.missing.values()))
-        more = f", {_points(gone)} at {_those(len(self.missing))} not here" if gone else ""
-        return f"<Trail {self.correlation_id!r}: {about}{more}>"
+        return f"<Trail {self.correlation_id!r}: {self.summary}>"
 
 
 def indented(node: Node) -> str:
     """The type of an event behind a dot for each cause above it; many of them are counted instead."""
-    dots = "· " * node.depth if node.depth <= _DEEPEST else f"· ·· {node.depth} "
+    dots = "· " * node.depth if node.depth <= _DEEPEST else f"·{node.depth}· "
     return f"{dots}{node.event.type}"
 
 
@@ -246,11 +256,3 @@ def _link(wait: Wait) -> str:
 
 def _many(count: int, noun: str) -> str:
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
-
-
-def _points(count: int) -> str:
-    return "1 event points" if count == 1 else f"{count:,} events point"
-
-
-def _those(count: int) -> str:
-    return "an event that is" if count == 1 else f"{count:,} events that are"
