@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from eventsourcing_kit.errors import StoreDamaged
@@ -18,7 +19,7 @@ from eventsourcing_kit.trails.finding import Finding
 from eventsourcing_kit.trails.tree import grow, walk
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from datetime import datetime
 
     from eventsourcing_kit.event import Event
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Trail", "Wait", "indented", "trail"]
 
+_EXAMPLES: Final = 3
 _SHOWN: Final = 50  # events in a notebook
 _DEEPEST: Final = 8  # levels that are drawn; deeper ones have their number instead
 
@@ -184,17 +186,17 @@ class Trail(Tabular):
             "from": to_canonical(self.events[0].moment_ns),
             "to": f"{to_canonical(self.events[-1].moment_ns)}, {duration(self.span)} later",
             "longest wait": wait and f"{duration(wait.gap)}, {_link(wait)}",
-            "missing causes": self.missing and self._gone(),
+            "missing causes": self.missing and f"{self._gone()}: {_listed(self.missing)}",
             "unordered": self.unordered
             and f"~ {_many(len(self.unordered), 'group')} of siblings of one moment: nobody knows their order",
             "before its cause": clocks
             and f"{_many(len(self.backwards), 'effect')}, up to "
-            f"{duration(-clocks[0].gap)} ({_link(clocks[0])}): clocks differ",
+            f"{duration(-clocks[0].gap)}, {_link(clocks[0])}: clocks differ",
             "circular": self.circular
             and f"{_many(len(self.circular), 'event')} whose causes lead back to the event itself",
             "not recorded": self.unrecorded
             and self.known_at_ns is not None
-            and f"{_many(self.unrecorded, 'event')} that do not say when they were recorded, counted as known",
+            and f"{_many(self.unrecorded, 'event')} without a time of recording, counted as known",
         }
         return tuple((name, value) for name, value in found.items() if isinstance(value, str))
 
@@ -228,7 +230,8 @@ class Trail(Tabular):
             shown.append(cells)
         columns = (Column("gap"), Column("event"), Column("stream"), Column("id"), Column("moment", "moment"))
         more = f"… and {len(self) - _SHOWN:,} more" if len(self) > _SHOWN else ""
-        when = html.strip([event.moment_ns for event in self.events], [event.type for event in self.events])
+        first = self.events[:_SHOWN]
+        when = html.strip([event.moment_ns for event in first], [event.type for event in first])
         caption = html.line(f"Trail {self.correlation_id}: {self.summary}")
         table = html.table(columns, shown) if shown else ""
         return html.block(caption, when, table, html.line(more), html.facts(self.facts()))
@@ -251,7 +254,12 @@ def _recorded_ns(event: Event) -> int | None:
 
 
 def _link(wait: Wait) -> str:
-    return f"{wait.cause.type} to {wait.effect.type}"
+    return f"{wait.cause.type} to {wait.effect.type} (id {wait.effect.id})"
+
+
+def _listed(names: Iterable[str]) -> str:
+    first = list(islice(names, _EXAMPLES + 1))
+    return ", ".join(first[:_EXAMPLES]) + (", …" if len(first) > _EXAMPLES else "")
 
 
 def _many(count: int, noun: str) -> str:

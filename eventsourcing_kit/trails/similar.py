@@ -135,9 +135,10 @@ def _sketch(keys: Iterable[str], first_type: str) -> Sketch | None:
     for key in keys:
         spelled, name = split_key(key)
         try:
-            moments[name].append(from_rfc3339(spelled))
+            moment = from_rfc3339(spelled)
         except ValueError:  # a row of an older writer, whose moment stands only in the event
             continue
+        moments[name].append(moment)
     if first_type not in moments:
         return None
     began = min(map(min, moments.values()))
