@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -12,22 +12,19 @@ from eventsourcing_kit.cli.options import (  # noqa: TC001 - typer reads them
     CausationPathOption,
     CorrelationPathOption,
     FormatOption,
+    KnownAtOption,
     StoreOption,
     TzOption,
 )
 from eventsourcing_kit.cli.tables import Printer
 from eventsourcing_kit.cli.talk import say
 from eventsourcing_kit.cli.window import Window
-from eventsourcing_kit.moment import to_canonical
 from eventsourcing_kit.trails import similar_trails
 from eventsourcing_kit.trails import trail as follow
 from eventsourcing_kit.trails.duration import duration, gap_in_words
 from eventsourcing_kit.trails.following import indented
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from eventsourcing_kit.frames import Tabular
     from eventsourcing_kit.trails import Node, SimilarTrails, Trail, Usual
 
 __all__ = ["trail"]
@@ -46,10 +43,7 @@ def trail(
         float,
         typer.Option(min=0.01, max=1.0, help="With --similar: usual is what came in this share of the others"),
     ] = 0.5,
-    known_at: Annotated[
-        str | None,
-        typer.Option(metavar="K", help="With only what was recorded up to this moment", show_default=False),
-    ] = None,
+    known_at: KnownAtOption = None,
     tz: TzOption = "UTC",
     scan: Annotated[
         bool, typer.Option("--scan", help="Read all streams, and look into the events: without an index, and slow")
@@ -115,8 +109,7 @@ def _show_trail(printer: Printer, found: Trail) -> None:
         printer.text("")
         printer.facts(found.facts())
         return
-    for record in _records(found):
-        printer.record(record)
+    printer.answer(found)
     say(found.summary)
 
 
@@ -131,8 +124,7 @@ def _show_similar(printer: Printer, found: SimilarTrails) -> None:
         printer.table(_SIMILAR, (_usual_cells(each, found.others) for each in found.types), dispensable=_SIMILAR[5:6])
         printer.text("")
     else:
-        for record in _records(found):
-            printer.record(record)
+        printer.answer(found)
     say(f"learnt from {found.others:,} other trails that began with '{found.first_type}'")
     if found.missing:
         say("missing here: " + ", ".join(f"'{each.type}' ({each.standing})" for each in found.missing))
@@ -143,13 +135,3 @@ def _usual_cells(each: Usual, others: int) -> tuple[str, ...]:
     delays = ("" if delay is None else duration(delay) for delay in (each.delay, each.delay_90))
     came = f"{each.trails:,} of {others:,}{times}"
     return each.type, f"{each.here:,}", f"{each.usual:,}", came, *delays, each.standing
-
-
-def _records(table: Tabular) -> Iterator[dict[str, Any]]:
-    """The rows of an answer, with moments as text to the nanosecond."""
-    columns = table._columns()  # noqa: SLF001 - not `to_dicts`, which floors moments to the microsecond
-    for row in table._rows():  # noqa: SLF001 - as above
-        yield {
-            column.name: to_canonical(value) if column.kind == "moment" and value is not None else value
-            for column, value in zip(columns, row, strict=True)
-        }
