@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import boto3
 import pytest
 
 from eventsourcing_kit import open_store, trail
@@ -177,6 +178,18 @@ def test_a_store_that_is_not_there_is_told(desk: Desk) -> None:
     done = desk.run("trail", "cart-5")
     assert (done.code, done.out) == (4, "")
     assert "there is no store" in done.talk[0]
+
+
+def test_a_table_without_the_index_is_told_with_the_option_that_does_without(desk: Desk, moto_url: str) -> None:
+    desk.store(envelope("Placed", id="e-1", metadata={"correlationId": "cart-5"}), url=moto_url)
+    client = boto3.client("dynamodb", region_name="eu-west-1")
+    drop: Any = [{"Delete": {"IndexName": "correlationId"}}]
+    client.update_table(TableName="eskit-test", GlobalSecondaryIndexUpdates=drop)
+    client.close()
+    done = desk.run("trail", "cart-5", "--store", moto_url)
+    assert (done.code, done.out) == (4, "")
+    assert done.talk[0].endswith("or read all streams instead, with scan=True (--scan)")
+    assert [record["id"] for record in desk.run("trail", "cart-5", "--scan", "--store", moto_url).records] == ["e-1"]
 
 
 def test_bytes_that_are_no_text_are_refused(shop: Desk) -> None:

@@ -208,13 +208,30 @@ class DynamoDBStore(BaseStore):
                 try:
                     page = operation(**request)
                 except botocore.exceptions.ClientError as error:
-                    if _code(error) != "ValidationException":  # of a request that is sound where there is this index
-                        raise
-                    raise IndexNotFound(self.url, index=_INDEX) from error
+                    if self._lacks_index(_code(error)):
+                        raise IndexNotFound(self.url, index=_INDEX) from error
+                    raise
             yield from page["Items"]
             if "LastEvaluatedKey" not in page:
                 return
             request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
+    def _lacks_index(self, code: str) -> bool:
+        """Whether a request to the index, which is sound where there is one, failed for want of it. Servers differ in
+        how they say so; where it sounds as if the table were not there, the table is asked."""
+        if code != "ResourceNotFoundException":
+            return code == "ValidationException"
+        values: Any = {":stream": {"S": "-"}}
+        try:
+            self._client.query(
+                TableName=self.table,
+                KeyConditionExpression="pk = :stream",
+                ExpressionAttributeValues=values,
+                Limit=1,
+            )
+        except botocore.exceptions.ClientError:
+            return False
+        return True
 
     def _get(self, keys: list[dict[str, Any]]) -> Iterator[Event]:
         """The items of up to 100 keys. What DynamoDB leaves undone, as it answers 16 MB at most, is asked for again."""
