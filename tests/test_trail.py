@@ -387,6 +387,17 @@ def test_in_a_notebook_hostile_text_is_only_text(memory: BaseStore) -> None:
     assert "1 event points at an event that is not here" in shown
 
 
+def test_as_a_plot_it_is_a_waterfall_of_waits(memory: BaseStore) -> None:
+    late = fact("c", cause="b", at="01", stream="sku-mug")
+    chart = found(memory, fact("a", type="Placed"), fact("b", cause="a", at="02.5"), late).plot().to_dict()
+    (rows,) = chart["datasets"].values()
+    assert [(row["place"], row["takes"], row["kind"], row["more"]) for row in rows] == [
+        ("1. Placed", "0 ms", "shop", "order-17, id a"),
+        ("2. \u00a0\u00a0\u00a0Happened", "2.5 s", "shop", "order-17, id b"),
+        ("3. \u00a0\u00a0\u00a0\u00a0\u00a0\u00a0Happened", "1.5 s", "shop", "sku-mug, id c"),
+    ]
+
+
 @pytest.mark.parametrize(
     ("ns", "words"),
     [

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from eventsourcing_kit.event import UNREADABLE
 from eventsourcing_kit.frames import Column
-from eventsourcing_kit.stores.reading import UNREADABLE
 
 if TYPE_CHECKING:
     from eventsourcing_kit.event import Event

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from eventsourcing_kit import places
 from eventsourcing_kit.errors import InvalidEnvelope
-from eventsourcing_kit.stores.reading import UNREADABLE
+from eventsourcing_kit.event import UNREADABLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

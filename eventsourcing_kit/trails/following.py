@@ -9,10 +9,10 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from eventsourcing_kit.errors import StoreDamaged
-from eventsourcing_kit.frames import Column, Tabular, html
+from eventsourcing_kit.event import UNREADABLE
+from eventsourcing_kit.frames import Column, Tabular, html, plots
 from eventsourcing_kit.moment import from_rfc3339, to_canonical, to_microseconds
 from eventsourcing_kit.record import order
-from eventsourcing_kit.stores.reading import UNREADABLE
 from eventsourcing_kit.times import resolve
 from eventsourcing_kit.trails.duration import duration, gap_in_words
 from eventsourcing_kit.trails.finding import Finding
@@ -21,6 +21,8 @@ from eventsourcing_kit.trails.tree import grow, walk
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from datetime import datetime
+
+    import altair as alt
 
     from eventsourcing_kit.event import Event
     from eventsourcing_kit.stores.contract import Correlated
@@ -200,6 +202,11 @@ class Trail(Tabular):
         }
         return tuple((name, value) for name, value in found.items() if isinstance(value, str))
 
+    def plot(self) -> alt.LayerChart:
+        """A waterfall: a line for each event, a cause before its effects, from its cause's moment to its own, in the
+        colour of its source. An Altair chart. Raises InvalidOption without the library altair."""
+        return plots.waterfall(map(_bar, self.nodes()), title=repr(self)[1:-1])
+
     def _gone(self) -> str:
         pointing = sum(map(len, self.missing.values()))
         points = "1 event points" if pointing == 1 else f"{pointing:,} events point"
@@ -244,6 +251,12 @@ def indented(node: Node) -> str:
     """The type of an event behind a dot for each cause above it; many of them are counted instead."""
     dots = "· " * node.depth if node.depth <= _DEEPEST else f"·{node.depth}· "
     return f"{dots}{node.event.type}"
+
+
+def _bar(node: Node) -> plots.Bar:
+    event = node.event
+    start, end = sorted((event.moment_ns, (node.cause or event).moment_ns))
+    return plots.Bar(event.type, start, end, event.source, node.depth, f"{event.stream}, id {event.id}")
 
 
 def _recorded_ns(event: Event) -> int | None:
