@@ -77,6 +77,7 @@ def test_in_a_pipe_an_event_is_a_line_and_a_cause_comes_before_its_effects(shop:
         "cause_id": "e-2",
         "cause": "here",
         "gap": -0.1,
+        "after": 0.399999999,
         "unordered": False,
     }
     assert [record["cause"] for record in records if record["id"] == "e-5"] == ["missing"]
@@ -99,12 +100,12 @@ def test_it_answers_as_python_does(shop: Desk) -> None:
 def test_as_a_table_it_is_a_tree_with_what_is_to_be_known_below(shop: Desk) -> None:
     done = shop.run("trail", "cart-5", "--format", "table")
     lines = [line.rstrip() for line in done.out.splitlines()]
-    assert lines[0].split() == ["gap", "event", "stream", "id", "key"]
-    assert lines[1].split()[:3] == ["Placed", "order-17", "e-1"]
+    assert lines[0].split() == ["after", "gap", "event", "stream", "id", "key"]
+    assert lines[1].split()[:4] == ["0s", "Placed", "order-17", "e-1"]
     tree = {line.split()[-2]: line for line in lines[1:6]}
-    assert tree["e-2"].startswith("+499ms  · Reserved ~  sku-mug   e-2  2026-03-01T11:00:00.500Z#Reserved")
-    assert tree["e-3"].startswith("+499ms  · Reserved ~  sku-jug   e-3")
-    assert tree["e-4"].startswith("-100ms  · · Packed    sku-mug   e-4")
+    assert tree["e-2"].startswith("499ms  +499ms  · Reserved ~  sku-mug   e-2  2026-03-01T11:00:00.500Z#Reserved")
+    assert tree["e-3"].startswith("499ms  +499ms  · Reserved ~  sku-jug   e-3")
+    assert tree["e-4"].startswith("399ms  -100ms  · · Packed    sku-mug   e-4")
     assert lines[6] == ""
     assert lines[7:] == [
         "events            5 in 4 streams from 1 source",
@@ -122,11 +123,16 @@ def _first_reserved(shop: Desk) -> str:
     return next(str(each["id"]) for each in shop.run("trail", "cart-5").records if each["type"] == "Reserved")
 
 
-def test_where_80_columns_are_too_few_the_key_is_left_out(shop: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "50")
+def test_on_a_narrow_terminal_the_key_is_left_out_and_then_one_of_the_two_times(
+    shop: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "41")
     done = shop.run("trail", "cart-5", "--format", "table")
     assert done.out.splitlines()[0].split() == ["gap", "event", "stream", "id"]
-    assert done.talk == ["eskit: no room here for 'key'; --format jsonl has everything"]
+    assert done.talk == ["eskit: no room here for 'key', 'after'; --format jsonl has everything"]
+    monkeypatch.setenv("COLUMNS", "33")
+    done = shop.run("trail", "cart-6", "--format", "table")  # in which no event names its cause
+    assert done.out.splitlines()[0].split() == ["after", "event", "stream", "id"]
 
 
 def test_what_usually_comes_is_asked_for_by_similar(shop: Desk) -> None:

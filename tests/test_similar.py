@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from eventsourcing_kit import open_store, parse, similar_trails, trail
 from eventsourcing_kit.errors import InvalidOption
@@ -217,3 +219,25 @@ def test_as_a_table_it_has_a_row_for_each_type(memory: BaseStore) -> None:
         "standing": "overdue",
     }
     assert "Trail mine beside 3 others that began with Placed" in answer._repr_html_()
+
+
+@given(st.lists(st.lists(st.tuples(st.sampled_from("ABC"), st.integers(0, 9)), min_size=1, max_size=6), max_size=6))
+def test_it_counts_as_one_would_by_hand(trails: list[list[tuple[str, int]]]) -> None:
+    named = {f"t-{number}": events for number, events in enumerate([[("A", 0)], *trails])}
+    with open_store("sqlite://") as store:
+        filled(store, *(cart(name, *(f"{type_}@{at}" for type_, at in events)) for name, events in named.items()))
+        answer = similar_trails(store, trail(store, "t-0"), clock=NOON)
+    others = [events for events in trails if ("A", min(at for _, at in events)) in events]
+    assert answer.others == len(others)
+    for found in answer.types:
+        counts = [sum(type_ == found.type for type_, _ in events) for events in others]
+        usual = [n for n in range(1, 7) if others and sum(count >= n for count in counts) * 2 >= len(others)]
+        assert found.usual == max(usual, default=0)
+        assert found.trails == sum(count >= found.nth for count in counts)
+        firsts = [min(at for _, at in events) for events in others]
+        delays = sorted(
+            sorted(at - first for type_, at in events if type_ == found.type)[found.nth - 1]
+            for events, first, count in zip(others, firsts, counts, strict=True)
+            if count >= found.nth
+        )
+        assert found.delay == (delays[(len(delays) - 1) // 2] * 1_000_000_000 if delays else None)

@@ -374,6 +374,7 @@ def test_as_a_table_it_has_a_row_for_each_event(memory: BaseStore) -> None:
         "cause_id": "a",
         "cause": "here",
         "gap": 1.25,
+        "after": 1.25,
         "unordered": False,
     }
 

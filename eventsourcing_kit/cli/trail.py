@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["trail"]
 
-_HEADINGS: Final = ("gap", "event", "stream", "id", "key")
+_HEADINGS: Final = ("after", "gap", "event", "stream", "id", "key")
 _SIMILAR: Final = ("type", "here", "usual", "in others", "typically after", "90 % within", "standing")
 
 
@@ -55,9 +55,9 @@ def trail(
 ) -> None:
     """Show what shares a correlation id, across all streams: causes and their effects.
 
-    A dot stands in front of an event for each cause above it, and the gap is the
-    time since its cause. ~ marks siblings of one moment: nobody knows which of
-    them was first.
+    A dot stands in front of an event for each cause above it. 'gap' is the time
+    since its cause, 'after' since the first event. ~ marks siblings of one
+    moment: nobody knows which of them was first.
 
     [bold]Examples[/]
 
@@ -68,7 +68,7 @@ def trail(
 
     A JSON line is an event, each cause before its effects: stream, key, moment,
     type, id, source, recorded_at, depth, cause_id, cause (here, missing,
-    circular; null where none is named), gap (seconds), unordered.
+    circular; null where none is named), gap, after (seconds), unordered.
     With --similar it is a type: type, here, usual, nth, trails, share, delay,
     delay_90 (seconds), standing (came, more, seldom; waiting, late, overdue for
     what is missing).
@@ -105,7 +105,9 @@ def trail(
 
 def _show_trail(printer: Printer, found: Trail) -> None:
     if printer.is_table:
-        printer.table(_HEADINGS, map(_cells, found.nodes()), dispensable=("key",))
+        # Where no event names a cause there are no gaps, and the time since the first event is what is left.
+        dispensable = ("key", "after") if found.waits else ("key", "gap")
+        printer.table(_HEADINGS, (_cells(found, node) for node in found.nodes()), dispensable=dispensable)
         printer.text("")
         printer.facts(found.facts())
         return
@@ -113,10 +115,11 @@ def _show_trail(printer: Printer, found: Trail) -> None:
     say(found.summary)
 
 
-def _cells(node: Node) -> tuple[str, ...]:
+def _cells(found: Trail, node: Node) -> tuple[str, ...]:
     event = node.event
     mark = " ~" if node.unordered else ""
-    return gap_in_words(node.gap), f"{indented(node)}{mark}", event.stream, event.id, event.key
+    after = duration(found.since_first(event))
+    return after, gap_in_words(node.gap), f"{indented(node)}{mark}", event.stream, event.id, event.key
 
 
 def _show_similar(printer: Printer, found: SimilarTrails) -> None:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Trail", "Wait", "indented", "trail"]
 
+_SECOND: Final = 1_000_000_000
 _EXAMPLES: Final = 3
 _SHOWN: Final = 50  # events in a notebook
 _DEEPEST: Final = 8  # levels that are drawn; deeper ones have their number instead
@@ -156,7 +157,11 @@ class Trail(Tabular):
     @property
     def span(self) -> int:
         """Nanoseconds from the first event to the last one."""
-        return self.events[-1].moment_ns - self.events[0].moment_ns if self.events else 0
+        return self.since_first(self.events[-1]) if self.events else 0
+
+    def since_first(self, event: Event) -> int:
+        """Nanoseconds from the first event of the trail to this one."""
+        return event.moment_ns - self.events[0].moment_ns
 
     @property
     def streams(self) -> tuple[str, ...]:
@@ -217,25 +222,27 @@ class Trail(Tabular):
         return (
             *(Column("stream"), Column("key"), Column("moment", "moment"), Column("type"), Column("id")),
             *(Column("source"), Column("recorded_at", "moment"), Column("depth", "int"), Column("cause_id")),
-            *(Column("cause"), Column("gap", "float"), Column("unordered", "bool")),
+            *(Column("cause"), Column("gap", "float"), Column("after", "float"), Column("unordered", "bool")),
         )
 
     def _rows(self) -> Iterator[tuple[Any, ...]]:
         for node in self.nodes():
             event = node.event
-            gap = None if node.gap is None else node.gap / 1_000_000_000
+            gap = None if node.gap is None else node.gap / _SECOND
             yield (
                 *(event.stream, event.key, event.moment_ns, event.type, event.id, event.source),
-                *(_recorded_ns(event), node.depth, node.cause_id, node.named, gap, node.unordered),
+                *(_recorded_ns(event), node.depth, node.cause_id, node.named, gap),
+                *(self.since_first(event) / _SECOND, node.unordered),
             )
 
     def _repr_html_(self) -> str:
         shown = []
         for node, _ in zip(self.nodes(), range(_SHOWN), strict=False):
             event, mark = node.event, " ~" if node.unordered else ""
-            cells = (gap_in_words(node.gap), f"{indented(node)}{mark}", event.stream, event.id, event.moment_ns)
-            shown.append(cells)
-        columns = (Column("gap"), Column("event"), Column("stream"), Column("id"), Column("moment", "moment"))
+            after, gap = duration(self.since_first(event)), gap_in_words(node.gap)
+            shown.append((after, gap, f"{indented(node)}{mark}", event.stream, event.id, event.moment_ns))
+        names = ("after", "gap", "event", "stream", "id")
+        columns = (*map(Column, names), Column("moment", "moment"))
         more = f"… and {len(self) - _SHOWN:,} more" if len(self) > _SHOWN else ""
         first = self.events[:_SHOWN]
         when = html.strip([event.moment_ns for event in first], [event.type for event in first])
