@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[1]
 ROWS = [
     {"errors", "inert", "moment", "wholefile"},
     {"event", "times"},
-    {"record", "upcast", "frames", "patches", "progress"},
+    {"record", "places", "upcast", "frames", "patches", "progress"},
     {"envelope", "handler", "stores.contract", "stores.reading", "stores.url", "delivery"},
     {"projection", "stores.base"},
     {"stores.sqlite", "stores.dynamodb"},

@@ -79,7 +79,7 @@ class Tabular:
         return arrow.to_pandas(self._columns(), self._batches(arrow.BATCH))
 
     def to_csv(self, path: str | Path | TextIO | None = None) -> str | None:
-        """Writes CSV in UTF-8 to `path`, whole or not at all, or to an open file; where there is none, answers the text.
+        """Writes CSV in UTF-8 to `path`, whole or not at all, or to an open file; else answers it as text.
 
         For spreadsheets and people: moments to the nanosecond, text that a spreadsheet would take for a formula with an
         apostrophe in front, and what can not be seen as its escape. For data as it is, take one of the others.
