@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import secrets
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, TypeVar
 
 from eventsourcing_kit.errors import InvalidOption, InvalidProjection
+from eventsourcing_kit.inert import inert_json
 from eventsourcing_kit.moment import to_canonical
 from eventsourcing_kit.rebuilding import StreamFailure
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from eventsourcing_kit.projection import Projection
     from eventsourcing_kit.rebuilding import Rebuilt
 
-__all__ = ["FORMATS", "check_output", "inert_json", "state_json", "to_json", "write", "write_jsonl", "write_parquet"]
+__all__ = ["FORMATS", "check_output", "state_json", "to_json", "write", "write_jsonl", "write_parquet"]
 
 Form = TypeVar("Form")
 
@@ -136,19 +136,6 @@ def state_json(projection: Projection[Any, Any], rebuilt: Rebuilt[Any]) -> str:
     except InvalidProjection:
         reason = f"the state of stream '{rebuilt.stream}' holds something that JSON can not say"
         raise InvalidProjection(rebuilt.projection, reason) from None
-
-
-def inert_json(text: str) -> str:
-    """The same JSON, with what a terminal would obey rather than show (C1 controls, bidi marks) as `\\u` escapes.
-
-    Valid JSON holds such characters only inside its strings, where an escape means the same.
-    """
-    return _OBEYED.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
-
-
-# C1 controls, Arabic letter mark, left-to-right and right-to-left marks, line and paragraph separators, embeddings,
-# isolates, byte order mark. The C0 controls are escaped in any JSON; DEL is not.
-_OBEYED: Final = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
 
 
 def _each(

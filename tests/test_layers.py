@@ -14,7 +14,7 @@ import eventsourcing_kit
 ROOT = Path(__file__).parents[1]
 
 ROWS = [
-    {"errors", "moment"},
+    {"errors", "inert", "moment"},
     {"event", "times"},
     {"record", "upcast", "frames", "patches", "progress"},
     {"envelope", "handler", "stores.contract", "stores.reading", "stores.url", "delivery"},

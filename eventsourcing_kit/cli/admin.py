@@ -15,7 +15,8 @@ from eventsourcing_kit.cli import settings
 from eventsourcing_kit.cli.faults import ExitCode, UsageProblem
 from eventsourcing_kit.cli.options import AppOption, FormatOption, StoreOption  # noqa: TC001 - typer reads them
 from eventsourcing_kit.cli.tables import Printer
-from eventsourcing_kit.cli.talk import many, say, silence, visible
+from eventsourcing_kit.cli.talk import many, say, silence
+from eventsourcing_kit.inert import visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -10,8 +10,8 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Final
 
 from eventsourcing_kit.cli.progress import Progress
-from eventsourcing_kit.cli.talk import say, visible
-from eventsourcing_kit.output import inert_json
+from eventsourcing_kit.cli.talk import say
+from eventsourcing_kit.inert import inert_json, visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -7,7 +7,9 @@ import sys
 from contextlib import suppress
 from typing import TextIO
 
-__all__ = ["many", "say", "silence", "visible"]
+from eventsourcing_kit.inert import visible
+
+__all__ = ["many", "say", "silence"]
 
 
 def say(text: str) -> None:
@@ -29,13 +31,3 @@ def silence(stream: TextIO) -> None:
 def many(count: int, noun: str) -> str:
     """`1 stream`, `2,000 streams`."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
-
-
-def visible(text: str) -> str:
-    """The text with each control character, line break, bidi mark, invisible or unpaired character as its escape.
-
-    So two texts that differ also look different, and none of them can move the cursor or change colours.
-    """
-    if text.isprintable():
-        return text
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)

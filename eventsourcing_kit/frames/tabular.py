@@ -1,0 +1,97 @@
+"""Tabular: what makes an answer of the kit a table."""
+
+from __future__ import annotations
+
+import io
+from abc import abstractmethod
+from collections.abc import Sized
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from eventsourcing_kit.frames import arrow, html
+from eventsourcing_kit.frames.columns import plain
+from eventsourcing_kit.frames.libraries import library
+from eventsourcing_kit.frames.spreadsheet import write_csv
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import arro3.core
+    import pandas as pd  # type: ignore[import-untyped]
+    import polars as pl
+
+    from eventsourcing_kit.frames.columns import Column
+
+__all__ = ["Tabular"]
+
+SHOWN: Final = 50  # rows in a notebook
+
+
+class Tabular:
+    """A mixin without state: a subclass says which columns it has and which rows, and people take it as they like.
+
+    Polars, pandas 3, DuckDB, ibis and pyarrow take such an answer itself wherever they take Arrow data. The columns
+    and their types are the same for every answer of a class, an empty one, too; only those of the kind "value" follow
+    their values. Each of these methods goes over the rows anew.
+    """
+
+    @abstractmethod
+    def _columns(self) -> tuple[Column, ...]:
+        """The columns, in order, each name once."""
+
+    @abstractmethod
+    def _rows(self) -> Iterable[tuple[Any, ...]]:
+        """The rows from the beginning, at each call; lazily where there may be many."""
+
+    def to_dicts(self) -> list[dict[str, Any]]:
+        """A dict for each row. Moments are aware datetimes, floored to the microsecond; JSON text is decoded."""
+        columns = [(column.name, column.kind) for column in self._columns()]
+        return [
+            {name: plain(kind, value) for (name, kind), value in zip(columns, row, strict=True)} for row in self._rows()
+        ]
+
+    def to_arrow(self) -> arro3.core.Table:
+        """An Arrow table. Raises InvalidOption without the library arro3."""
+        table: arro3.core.Table = arrow.to_arrow(self._columns(), self._rows())
+        return table
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        """The Arrow PyCapsule interface, through which other libraries take this without a copy."""
+        return self.to_arrow().__arrow_c_stream__(requested_schema)
+
+    def to_polars(self) -> pl.DataFrame:
+        """A Polars data frame. Raises InvalidOption without polars or arro3."""
+        polars = library("polars", asked_for="to_polars", install="polars 'eventsourcing-kit[notebook]'")
+        frame: pl.DataFrame = polars.DataFrame(self.to_arrow())
+        return frame
+
+    def to_pandas(self) -> pd.DataFrame:
+        """A pandas data frame with types that know missing values. Raises InvalidOption without pandas."""
+        return arrow.to_pandas(self._columns(), self._rows())
+
+    def to_csv(self, path: str | Path | None = None) -> str | None:
+        """Writes CSV in UTF-8 to `path`; answers it as text where there is none.
+
+        For spreadsheets and people: moments to the nanosecond, text that a spreadsheet would take for a formula with an
+        apostrophe in front, and what can not be seen as its escape. For data as it is, take one of the others.
+        """
+        if path is None:
+            text = io.StringIO(newline="")
+            write_csv(text, self._columns(), self._rows())
+            return text.getvalue()
+        with Path(path).open("w", encoding="utf-8", newline="") as file:
+            write_csv(file, self._columns(), self._rows())
+        return None
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the first rows and when they happened; HTML that runs nothing and loads nothing."""
+        first = list(islice(self._rows(), SHOWN + 1))
+        shown, more = first[:SHOWN], ""
+        if len(first) > SHOWN:  # without going over all rows only to count them
+            more = f"… and {len(self) - SHOWN:,} more" if isinstance(self, Sized) else "… and more"
+        return html.answer(self._columns(), shown, caption=self._caption(), more=more)
+
+    def _caption(self) -> str:
+        """A line above the table in a notebook; none where it is empty."""
+        return ""
