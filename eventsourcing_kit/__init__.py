@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from eventsourcing_kit.rebuilding import Rebuilt, rebuild, rebuild_all
     from eventsourcing_kit.stores import open_store
     from eventsourcing_kit.upcast import Upcasters
+    from eventsourcing_kit.verifying.answers import TieCheck, TieChecks, Verification
+    from eventsourcing_kit.verifying.tied import check_ties
+    from eventsourcing_kit.verifying.verification import verify
 
 __all__ = [
     "open_store",
@@ -38,6 +41,11 @@ __all__ = [
     "rebuild",
     "rebuild_all",
     "Rebuilt",
+    "verify",
+    "Verification",
+    "check_ties",
+    "TieChecks",
+    "TieCheck",
     "EventSourcingError",
 ]
 
@@ -51,6 +59,11 @@ _PLACES = {
     "rebuild": "rebuilding",
     "rebuild_all": "rebuilding",
     "Rebuilt": "rebuilding",
+    "verify": "verifying.verification",
+    "Verification": "verifying.answers",
+    "check_ties": "verifying.tied",
+    "TieChecks": "verifying.answers",
+    "TieCheck": "verifying.answers",
     "EventSourcingError": "errors",
 }
 

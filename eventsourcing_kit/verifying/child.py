@@ -6,7 +6,6 @@ goes into a file, so that whatever the user's code prints is in nobody's way.
 
 from __future__ import annotations
 
-import datetime
 import hashlib
 import os
 import sys
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 import msgspec
 
 from eventsourcing_kit.errors import FoldFailed, InvalidProjection
-from eventsourcing_kit.verifying.places import Place
+from eventsourcing_kit.verifying.places import Place  # noqa: TC001 - msgspec reads it
 from eventsourcing_kit.verifying.pointers import differing, without
 from eventsourcing_kit.verifying.spool import Spool, write_frame
 from eventsourcing_kit.verifying.ties import Tally, ties_of
@@ -64,8 +63,7 @@ def main() -> None:
 
     job = msgspec.msgpack.decode(Path(sys.argv[-1]).read_bytes(), type=Job)
     with open(job.results, "wb", buffering=0) as results:  # noqa: PTH123 - bytes, which a Path does not take
-        stand = datetime.datetime.fromtimestamp(job.clock, datetime.UTC)
-        with time_machine.travel(stand, tick=False):
+        with time_machine.travel(job.clock, tick=False):  # a number: a datetime would bring its zone along
             projection = _load(job.place, results)
             if projection is not None:
                 _Work(job, projection, results).run()

@@ -71,12 +71,14 @@ def _modules_of_handlers(projection: Projection[Any, Any]) -> Iterator[str]:
 def _attribute(module: str, projection: Projection[Any, Any]) -> str | None:
     members = getattr(sys.modules.get(module), "__dict__", {})
     # A copy, as another thread may import something meanwhile.
-    found = (name for name, value in list(members.items()) if any(each is projection for each in _projections_in(value)))
+    found = (
+        name for name, value in list(members.items()) if any(each is projection for each in _projections_in(value))
+    )
     return next(found, None)
 
 
 def _projections_in(value: object) -> Iterator[Projection[Any, Any]]:
-    for each in value if type(value) in (list, tuple) else [value]:  # type: ignore[attr-defined]  # iterable: told so
+    for each in value if isinstance(value, (list, tuple)) else [value]:
         if isinstance(each, Projection):
             yield each
 
@@ -88,8 +90,7 @@ def _roots(module: str) -> tuple[tuple[bytes, ...], tuple[bytes, ...]]:
     path = [str(here / entry) for entry in sys.path]
     top = sys.modules[module.partition(".")[0]]
     file = getattr(top, "__file__", None)
-    is_package = hasattr(top, "__path__")
-    folders = [] if file else [str(here / folder) for folder in getattr(top, "__path__", ())]
-    homes = [Path(folder).parent for folder in folders] or [(here / file).parents[int(is_package)]] if file or folders else []
-    front = [str(home) for home in homes if str(home) not in path]
-    return tuple(map(os.fsencode, [*front, *path])), tuple(map(os.fsencode, folders))
+    folders = [str(here / folder) for folder in getattr(top, "__path__", ())]
+    homes = [str(Path(folder).parent) for folder in folders] or ([str((here / file).parent)] if file else [])
+    front = [home for home in homes if home not in path]
+    return tuple(map(os.fsencode, [*front, *path])), tuple(map(os.fsencode, [] if file else folders))

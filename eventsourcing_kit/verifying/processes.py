@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
@@ -19,7 +20,7 @@ from eventsourcing_kit.verifying.child import Job
 from eventsourcing_kit.verifying.spool import frames
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Generator, Iterable, Mapping
 
     from eventsourcing_kit.verifying.child import Look
     from eventsourcing_kit.verifying.places import Place
@@ -41,7 +42,7 @@ class Task(NamedTuple):
 
     world: World
     spool: Spool
-    looks: dict[str, Look] = {}
+    looks: Mapping[str, Look] = MappingProxyType({})
 
 
 class State(NamedTuple):
@@ -84,7 +85,7 @@ class Crew:
         self._running: set[subprocess.Popen[bytes]] = set()
         self._stopped = False
 
-    def run(self, tasks: Iterable[Task]) -> Iterator[Folds]:
+    def run(self, tasks: Iterable[Task]) -> Generator[Folds]:
         """What came of each task, in their order. Raises FoldCrashed for a process that did not get to its end."""
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             try:
@@ -122,13 +123,13 @@ class Crew:
 
     def _wait(self, world: World, folder: Path) -> str:
         """Until the process has ended; how it did, in words."""
-        home = folder / "home"
-        home.mkdir()
+        home = self._folder / "elsewhere"  # the same for all who are there
+        home.mkdir(exist_ok=True)
         path = [str(Path.cwd() / entry) for entry in sys.path]
         with self._lock:
             if self._stopped:
                 return "it was stopped"
-            process = subprocess.Popen(
+            process = subprocess.Popen(  # noqa: S603 - this Python, and code of ours
                 [sys.executable, "-P", "-c", _START, *path, _OWN_ROOT, str(folder / "job")],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
@@ -164,13 +165,13 @@ class Crew:
                         case "stream", [int(number)]:
                             stream = names[number]
                         case "state", [int(number), digest, failure]:
-                            folds.states[names[number]] = State(digest, failure)  # type: ignore[arg-type]  # as it said
+                            folds.states[names[number]] = State(digest, failure)
                         case "look", [int(number), digests, text, failure]:
-                            folds.looked[names[number]] = Looked(digests, text, failure)  # type: ignore[arg-type]
+                            folds.looked[names[number]] = Looked(digests, text, failure)
                         case "tie", [int(number), *facts]:
                             folds.ties[names[number]] = facts
                         case "tally", counts:
-                            folds.tally = counts  # type: ignore[assignment]  # four numbers
+                            folds.tally = counts
         raise FoldCrashed(self._place.name, stream=stream, world=_words(task.world), reason=end)
 
 

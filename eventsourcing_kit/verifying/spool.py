@@ -7,12 +7,11 @@ adapter can be verified; and no process that folds needs credentials, or a clock
 from __future__ import annotations
 
 from itertools import islice, zip_longest
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 
 from eventsourcing_kit.event import Event
-from eventsourcing_kit.moment import to_microseconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from eventsourcing_kit.stores.contract import Readable
+    from eventsourcing_kit.verifying.scope import Scope
 
 __all__ = ["Section", "Spool", "frames", "write_frame"]
 
@@ -47,15 +47,12 @@ class Spool:
         self.incomplete: list[str] = []  # streams whose beginning has expired
 
     @classmethod
-    def write(
-        cls, path: Path, store: Readable, streams: Iterable[str], *, at: str | None, known_at_ns: int | None
-    ) -> Spool:
+    def write(cls, path: Path, store: Readable, streams: Iterable[str], scope: Scope) -> Spool:
         """Reads each stream once. Raises what the store raises."""
         spool = cls(path)
-        known = None if known_at_ns is None else to_microseconds(known_at_ns)
         with path.open("wb") as file:
             for stream in streams:
-                spool._add(file, store, stream, at, known)
+                spool._add(file, store, stream, scope)
         path.with_suffix(".index").write_bytes(_ENCODER.encode(spool.sections))
         return spool
 
@@ -67,14 +64,12 @@ class Spool:
         spool.sections = [Section(*section) for section in found]
         return spool
 
-    def _add(self, file: BinaryIO, store: Readable, stream: str, at: str | None, known: str | None) -> None:
+    def _add(self, file: BinaryIO, store: Readable, stream: str, scope: Scope) -> None:
         begin, count = file.tell(), 0
-        reading = store.read(stream, at=at)
-        for event in reading:
-            recorded = event.recorded_at_text
-            if known is None or recorded is None or recorded <= known:
-                write_frame(file, msgspec.structs.astuple(event)[:_STORED])
-                count += 1
+        reading = store.read(stream, at=scope.at)
+        for event in scope.known(reading):
+            write_frame(file, msgspec.structs.astuple(event)[:_STORED])
+            count += 1
         if count:
             self.sections.append(Section(stream, begin, count))
         else:
@@ -108,7 +103,7 @@ def write_frame(file: BinaryIO, content: object) -> None:
     file.write(len(encoded).to_bytes(_LENGTH) + encoded)
 
 
-def frames(file: BinaryIO) -> Iterator[list[object]]:
+def frames(file: BinaryIO) -> Iterator[list[Any]]:
     """Each frame that is whole: a process may have died while it was writing the last one."""
     while len(head := file.read(_LENGTH)) == _LENGTH:
         size = int.from_bytes(head)

@@ -104,7 +104,9 @@ def _telling_orders(declared: list[Event]) -> Iterator[list[Event]]:
 
 def _allowed(order: list[Event]) -> list[Event]:
     """The same order, but for events with a sequence: these take the same places in ascending order."""
-    ascending = iter(sorted((event for event in order if event.sequence is not None), key=lambda event: event.sequence or 0))
+    ascending = iter(
+        sorted((event for event in order if event.sequence is not None), key=lambda event: event.sequence or 0)
+    )
     return [event if event.sequence is None else next(ascending) for event in order]
 
 
