@@ -62,12 +62,12 @@ def main() -> None:
     import time_machine
 
     job = msgspec.msgpack.decode(Path(sys.argv[-1]).read_bytes(), type=Job)
-    with open(job.results, "wb", buffering=0) as results:  # noqa: PTH123 - bytes, which a Path does not take
-        with time_machine.travel(job.clock, tick=False):  # a number: a datetime would bring its zone along
-            projection = _load(job.place, results)
-            if projection is not None:
-                _Work(job, projection, results).run()
-                write_frame(results, ["end"])
+    stand = time_machine.travel(job.clock, tick=False)  # a number: a datetime would bring its zone along
+    with Path(os.fsdecode(job.results)).open("wb", buffering=0) as results, stand:
+        projection = _load(job.place, results)
+        if projection is not None:
+            _Work(job, projection, results).run()
+            write_frame(results, ["end"])
 
 
 def _load(place: Place, results: BinaryIO) -> Projection[Any, Any] | None:

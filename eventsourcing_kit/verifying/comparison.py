@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
 
 from eventsourcing_kit.errors import FoldFailed, InvalidProjection
 from eventsourcing_kit.verifying.answers import Difference, EventName, StreamFailed, Variant
-from eventsourcing_kit.verifying.closer import look_closer
+from eventsourcing_kit.verifying.closer import Closer
 from eventsourcing_kit.verifying.processes import State, Task
 from eventsourcing_kit.verifying.spool import Spool
 from eventsourcing_kit.verifying.worlds import BASELINE, CHANGES
@@ -55,6 +55,7 @@ class Comparison:
         self._crew = crew
         self._folder = folder
         self._states: dict[str, State] = {}
+        self._closer = Closer(crew, Task(BASELINE, spool))
         self._explained: dict[str, set[str]] = {}  # pointers that differ everywhere, by stream
         self._reported: set[tuple[str, str]] = set()  # stream and change
 
@@ -122,9 +123,10 @@ class Comparison:
     def _explain(self, task: Task, states: dict[str, State]) -> None:
         change = task.world.change
         unknown = [stream for stream in states if (stream, change) not in self._reported]
+        unknown.sort(key=lambda stream: stream in self._explained)  # first those which tell something new
         looked = [stream for stream in unknown if task.spool.number_of(stream) is not None][:_LOOKS]
         seen = {stream: (self._states[stream], states[stream]) for stream in looked}
-        partings = look_closer(self._crew, Task(BASELINE, self._spool), task, seen, self._explained)
+        partings = self._closer.look(task, seen, self._explained)
         for stream in unknown:
             parting = partings.get(stream)
             if parting is not None:
@@ -140,7 +142,7 @@ class Comparison:
         shown = parting.pointers[:_POINTERS]
         self._add(Difference(stream, change, detail, shown, parting.event, parting.raised))
         if change in _EVERYWHERE:
-            self._explained.setdefault(stream, set()).update(parting.pointers)
+            self._explained.setdefault(stream, set()).update(parting.places)
 
     def _add(self, difference: Difference) -> None:
         if (difference.stream, difference.changed) not in self._reported:
