@@ -17,7 +17,7 @@ from eventsourcing_kit import Event, Projection
 
 State = dict[str, Any]
 
-planted = Projection("planted", initial=dict)
+planted: Projection[State, State] = Projection("planted", initial=dict)
 
 _counted = [0]
 _prices: dict[str, int] = {}
@@ -53,7 +53,7 @@ def of_the_zone(event: Event) -> Any:
 
 
 def of_random(event: Event) -> Any:
-    return random.random()
+    return random.random()  # noqa: S311 - the fault
 
 
 def of_a_shuffle(event: Event) -> Any:
@@ -134,7 +134,9 @@ KINDS: Final = {
 }
 
 
-several = Projection("several", initial=dict)  # two faults at once, of which one differs everywhere
+several: Projection[State, State] = Projection(
+    "several", initial=dict
+)  # two faults at once, of which one differs everywhere
 
 
 @several.on()

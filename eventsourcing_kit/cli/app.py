@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from eventsourcing_kit.cli import admin, ingest, rebuild, redrive, show
+from eventsourcing_kit.cli import admin, ingest, rebuild, redrive, show, verify
 from eventsourcing_kit.cli.faults import ExitCode, reported, usage_error
 from eventsourcing_kit.cli.talk import say
 
@@ -91,6 +91,8 @@ app.command("ingest")(ingest.ingest)
 app.command("streams")(show.streams)
 app.command("events")(show.events)
 app.command("rebuild")(rebuild.rebuild)
+app.command("verify")(verify.verify)
+app.command("check-ties")(verify.check_ties)
 app.command("doctor")(admin.doctor)
 app.command("create-table")(admin.create_table)
 app.command("migrate")(admin.migrate)

@@ -16,6 +16,7 @@ from eventsourcing_kit.cli.talk import say, silence
 from eventsourcing_kit.errors import (
     EventRefused,
     EventSourcingError,
+    FoldCrashed,
     FoldFailed,
     IncompleteStream,
     InvalidMoment,
@@ -100,7 +101,7 @@ def code_of(error: BaseException) -> ExitCode:
 
 _CODES: Final[tuple[tuple[tuple[type[BaseException], ...], ExitCode], ...]] = (
     ((UsageProblem, InvalidMoment, InvalidOption, InvalidStoreURL, ProjectionNotFound), ExitCode.USAGE),
-    ((FoldFailed, IncompleteStream, InvalidProjection, RebuildsFailed, SystemExit), ExitCode.PROJECTION),
+    ((FoldCrashed, FoldFailed, IncompleteStream, InvalidProjection, RebuildsFailed, SystemExit), ExitCode.PROJECTION),
     ((EventRefused,), ExitCode.DIFFERENCE),
     ((StoreError, OSError), ExitCode.STORE),
 )

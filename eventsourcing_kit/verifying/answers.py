@@ -90,7 +90,14 @@ class Verification(Tabular):
 
     def _columns(self) -> tuple[Column, ...]:
         texts = [Column(name) for name in ("event_id", "event_key", "event_type", "raised")]
-        return Column("stream"), Column("changed"), Column("detail"), Column("pointers", "json"), *texts, _ORDER
+        return (
+            Column("stream"),
+            Column("changed"),
+            Column("detail"),
+            Column("pointers", "json"),
+            *texts,
+            _events("order"),
+        )
 
     def _rows(self) -> Iterator[tuple[Any, ...]]:
         for each in self.differences:
@@ -151,11 +158,12 @@ class TieChecks(Tabular):
         return len(self.checks)
 
     def __getitem__(self, projection: str) -> TieCheck:
-        return next(check for check in self.checks if check.projection == projection)
+        """The one of that name. Raises KeyError."""
+        return {check.projection: check for check in self.checks}[projection]
 
     def _columns(self) -> tuple[Column, ...]:
         counts = (Column("depends", "bool"), Column("moments", "int"), Column("dependent", "int"))
-        example = (Column("stream"), Column("pointers", "json"), Column("declared", "json"), _ORDER, Column("raised"))
+        example = (Column("stream"), Column("pointers", "json"), *map(_events, ("declared", "other")), Column("raised"))
         return Column("projection"), *counts, *example
 
     def _rows(self) -> Iterator[tuple[Any, ...]]:
@@ -170,7 +178,8 @@ class TieChecks(Tabular):
         return f"<TieChecks of {_many(len(self), 'projection')}: {found} the order inside one moment>"
 
 
-_ORDER = Column("order", "json")
+def _events(name: str) -> Column:
+    return Column(name, "json")
 
 
 def _names(events: tuple[EventName, ...]) -> str:

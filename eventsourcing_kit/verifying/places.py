@@ -46,9 +46,9 @@ class Place(msgspec.Struct, frozen=True):
 
 def place_of(projection: Projection[Any, Any]) -> Place:
     """Where `projection` stands under a name. Raises InvalidProjection for one that no other process can import."""
-    candidates = dict.fromkeys([*_modules_of_handlers(projection), *list(sys.modules)])
-    for name in candidates:
-        attribute = None if name == _MAIN else _attribute(name, projection)
+    main = sys.modules.get(_MAIN)
+    for name in dict.fromkeys([*_modules_of_handlers(projection), *list(sys.modules)]):
+        attribute = None if sys.modules.get(name) is main else _attribute(name, projection)
         if attribute is not None:
             path, package = _roots(name)
             return Place(name, attribute, projection.name, path, package)

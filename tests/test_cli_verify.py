@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from eventsourcing_kit.testing import envelope
+from tests.eskit import Desk, desk_at
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+PROJECTIONS = """
+from eventsourcing_kit import Projection
+
+print("imported")
+total = Projection("total", initial=int)
+colours = Projection("colours", initial=dict)
+broken = Projection("broken", initial=int)
+last = Projection("last", initial=str)
+
+
+@total.on()
+def add(state, event):
+    print("handling")
+    return state + event.data["amount"]
+
+
+@colours.on()
+def keep(state, event):
+    return {"hash": hash(event.type), "type": "any"}
+
+
+@broken.on()
+def fail(state, event):
+    raise KeyError(event.data["amount"])
+
+
+@last.on()
+def latest(state, event):
+    return event.type
+"""
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
+    with desk_at(tmp_path, monkeypatch) as desk:
+        desk.write("projections/verified.py", PROJECTIONS)
+        desk.store(
+            envelope("Placed", stream="order-1", amount=770077),
+            envelope("Paid", stream="order-1", amount=880088),
+            envelope("Placed", stream="order-2", amount=99),
+        )
+        yield desk
+
+
+def test_a_projection_that_is_the_same_everywhere_ends_with_0(desk: Desk) -> None:
+    done = desk.run("verify", "total", "--all")
+    assert (done.code, done.out) == (0, "")
+    assert "eskit: changed: process, second fold, order of streams, hash seed (4), time zone (2), clock" in done.err
+    assert "eskit: not changed: page size, as this store is not read in pages" in done.err
+    assert done.talk[-1] == ("eskit: 'total' version 1: the same bytes for 3 events of 2 streams in 14 other worlds")
+
+
+def test_a_difference_ends_with_1_and_says_where(desk: Desk) -> None:
+    done = desk.run("verify", "colours", "order-2", "--change", "hash seed")
+    assert done.code == 1
+    (record,) = done.records
+    assert record["event"]["key"] == "2026-03-01T11:03:27.000Z#Placed"
+    del record["event"]
+    assert record == {
+        "stream": "order-2",
+        "projection": "colours",
+        "version": 1,
+        "changed": "hash seed",
+        "detail": "PYTHONHASHSEED 1, not 0",
+        "pointers": ["/hash"],
+        "raised": None,
+        "order": [],
+    }
+
+
+def test_on_a_terminal_it_is_a_table(desk: Desk) -> None:
+    done = desk.run("verify", "last", "order-1", "--change", "order of ties", "--format", "table")
+    assert done.code == 1
+    head, row = done.out.splitlines()
+    assert head.split()[:3] == ["stream", "changed", "differs"]
+    assert row.startswith("order-1  order of ties  the whole state")
+
+
+def test_a_projection_that_raises_ends_with_3_and_quotes_nothing(desk: Desk) -> None:
+    done = desk.run("verify", "broken", "--all", "--change", "process")
+    assert (done.code, done.out) == (3, "")
+    assert "'order-1'" in done.err
+    assert "KeyError was raised" in done.err
+    assert "770077" not in done.err
+    assert "880088" not in done.err
+
+
+def test_what_can_not_be_meant_ends_with_2(desk: Desk) -> None:
+    assert desk.run("verify", "total").code == 2
+    done = desk.run("verify", "total", "--all", "--change", "weather")
+    assert done.code == 2
+    assert "changes: found 'weather'" in done.err
+    assert desk.run("verify", "nobody", "--all").code == 2
+    assert desk.run("check-ties", "--all", "--projection", "nobody").code == 2
+
+
+def test_check_ties_says_for_each_projection_whether_it_depends_on_the_order(desk: Desk) -> None:
+    done = desk.run("check-ties", "--all", "--projection", "total", "--projection", "last")
+    assert done.code == 1
+    total, last = done.records
+    assert (total["projection"], total["depends"], total["moments"]) == ("total", False, 1)
+    assert (last["depends"], last["stream"]) == (True, "order-1")
+    assert [event["type"] for event in last["other"]] == ["Placed", "Paid"]
+    assert desk.run("check-ties", "order-2", "--projection", "last").code == 0
+    done = desk.run("check-ties", "--all")
+    assert done.code == 3
+    assert [record["projection"] for record in done.records] == ["broken", "colours", "last", "total"]
+
+
+def test_check_ties_on_a_terminal_is_a_table(desk: Desk) -> None:
+    done = desk.run("check-ties", "order-1", "--projection", "last", "--format", "table")
+    head, row = done.out.splitlines()
+    assert head.split()[:4] == ["projection", "depends", "moments", "dependent"]
+    assert row.split()[:5] == ["last", "yes", "1", "1", "order-1"]
