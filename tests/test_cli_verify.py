@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from eventsourcing_kit.testing import envelope
-from tests.eskit import Desk, desk_at
+from tests.eskit import Desk, desk_at, without_projections
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,6 +19,7 @@ total = Projection("total", initial=int)
 colours = Projection("colours", initial=dict)
 broken = Projection("broken", initial=int)
 last = Projection("last", initial=str)
+ending = Projection("ending", initial=str)
 
 
 @total.on()
@@ -35,6 +36,11 @@ def keep(state, event):
 @broken.on()
 def fail(state, event):
     raise KeyError(event.data["amount"])
+
+
+@ending.on()
+def end(state, event):
+    raise SystemExit(0)
 
 
 @last.on()
@@ -96,6 +102,9 @@ def test_a_projection_that_raises_ends_with_3_and_quotes_nothing(desk: Desk) -> 
     assert "KeyError was raised" in done.err
     assert "770077" not in done.err
     assert "880088" not in done.err
+    done = desk.run("verify", "ending", "--all", "--change", "process")
+    assert (done.code, done.out) == (3, "")
+    assert "did not get beyond stream 'order-1': it ended with exit code 0" in done.err
 
 
 def test_what_can_not_be_meant_ends_with_2(desk: Desk) -> None:
@@ -115,9 +124,15 @@ def test_check_ties_says_for_each_projection_whether_it_depends_on_the_order(des
     assert (last["depends"], last["stream"]) == (True, "order-1")
     assert [event["type"] for event in last["other"]] == ["Placed", "Paid"]
     assert desk.run("check-ties", "order-2", "--projection", "last").code == 0
-    done = desk.run("check-ties", "--all")
+    desk.write("projections/missing.py", "import nothing_of_that_name")
+    done = desk.run("check-ties", "--all", "--projection", "broken", "--projection", "last")
     assert done.code == 3
-    assert [record["projection"] for record in done.records] == ["broken", "colours", "last", "total"]
+    assert [record["projection"] for record in done.records] == ["broken", "last"]
+    with without_projections():
+        desk.write("projections/verified.py", PROJECTIONS.partition("@ending")[0].replace("ending =", "other ="))
+        done = desk.run("check-ties", "--all")
+    assert "eskit: left out: 'projections.missing': ModuleNotFoundError: No module named" in done.err
+    assert [record["projection"] for record in done.records] == ["broken", "colours", "last", "other", "total"]
 
 
 def test_check_ties_on_a_terminal_is_a_table(desk: Desk) -> None:

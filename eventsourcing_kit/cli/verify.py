@@ -155,6 +155,8 @@ def check_ties(
     with redirect_stdout(sys.stderr), settings.store(store_url) as store:
         catalog = settings.catalog(app)
         projections = [catalog.get(name) for name in names] if names else list(catalog)
+        for problem in () if names else catalog.problems:
+            say(f"left out: {problem}")
         window.tell()
         with printer.progress("trying orders"):
             answer = checked(projections, store, chosen, at=window.at, known_at=window.known_at, orders=orders)

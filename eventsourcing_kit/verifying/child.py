@@ -21,6 +21,8 @@ from eventsourcing_kit.verifying.spool import Spool, write_frame
 from eventsourcing_kit.verifying.ties import Tally, ties_of
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from eventsourcing_kit.projection import Projection
     from eventsourcing_kit.verifying.ties import Tie
 
@@ -59,23 +61,29 @@ def main() -> None:
     each stream; `["state", number, digest or None, failure or None]`; `["look", number, digests, state or None, failure
     or None]`; `["tie", number, ...]`; `["tally", ...]`; and `["end"]`.
     """
-    import time_machine
-
     job = msgspec.msgpack.decode(Path(sys.argv[-1]).read_bytes(), type=Job)
-    stand = time_machine.travel(job.clock, tick=False)  # a number: a datetime would bring its zone along
-    with Path(os.fsdecode(job.results)).open("wb", buffering=0) as results, stand:
+    with Path(os.fsdecode(job.results)).open("wb", buffering=0) as results, _standing(job.clock):
         projection = _load(job.place, results)
         if projection is not None:
             _Work(job, projection, results).run()
             write_frame(results, ["end"])
 
 
-def _load(place: Place, results: BinaryIO) -> Projection[Any, Any] | None:
-    from eventsourcing_kit.catalog import reason_of
+def _standing(clock: float) -> AbstractContextManager[object]:
+    """A clock that stands still. A number, as a datetime would bring its zone along."""
+    sys.modules["pytest"] = None  # type: ignore[assignment]  # not imported: it would take longer than all else here
+    from time_machine import travel
 
+    del sys.modules["pytest"]
+    return travel(clock, tick=False)
+
+
+def _load(place: Place, results: BinaryIO) -> Projection[Any, Any] | None:
     try:
         return place.load()
     except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a user's module does when it is imported
+        from eventsourcing_kit.catalog import reason_of
+
         write_frame(results, ["failed", reason_of(place.module, error)])
         return None
 

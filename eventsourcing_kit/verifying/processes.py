@@ -9,7 +9,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Lock
+from threading import Event, Lock, Timer
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -138,15 +138,22 @@ class Crew:
                 env=_environ(world, home),
             )
             self._running.add(process)
-        try:
-            code = process.wait(self._timeout)
-        except subprocess.TimeoutExpired:
-            return f"it was not done after {self._timeout:g} seconds"
-        finally:
+        late = Event()
+
+        def end() -> None:
+            late.set()
             process.kill()
-            process.wait()
+
+        timer = Timer(self._timeout, end)  # `wait` with a timeout would poll
+        timer.start()
+        try:
+            code = process.wait()
+        finally:
+            timer.cancel()
             with self._lock:
                 self._running.discard(process)
+        if late.is_set():
+            return f"it was not done after {self._timeout:g} seconds; timeout= gives it longer"
         return f"it ended by {signal.Signals(-code).name}" if code < 0 else f"it ended with exit code {code}"
 
     def _read(self, task: Task, path: Path, end: str) -> Folds:

@@ -48,9 +48,11 @@ def verify(
 
     What is different: see `Change`; `changes` names some of them, without it all are tried. `streams` is None for all,
     a prefix, or a list; `at`, `known_at` and `tz` are as for `rebuild`. Each stream is read once, and once more for
-    each other page size. Up to `orders` orders of one moment's events are tried. Beginnings that have expired are left
-    out. The processes import the projection from its module as that is on the disk now, and what it prints is lost.
-    Their clock stands still; they do not see clocks that compiled libraries read by themselves as shifted.
+    each other page size; meanwhile its events lie in a temporary folder that only this user can open. Beginnings that
+    have expired are left out. Up to `orders` orders of one moment's events are tried.
+
+    The processes import the projection from its module as that is on the disk now, and what it prints is lost. Their
+    clock stands still. Clocks that compiled libraries read by themselves they can not shift.
 
     A stream that can not be folded is among the answer's `failures`. Raises InvalidProjection where another process can
     not import it, FoldCrashed where one does not come to its end or takes more than `timeout` seconds, InvalidOption
