@@ -129,7 +129,7 @@ def test_check_ties_says_for_each_projection_whether_it_depends_on_the_order(des
     assert done.code == 3
     assert [record["projection"] for record in done.records] == ["broken", "last"]
     with without_projections():
-        desk.write("projections/verified.py", PROJECTIONS.partition("@ending")[0].replace("ending =", "other ="))
+        desk.write("projections/verified.py", PROJECTIONS.partition("@ending")[0].replace("ending", "other"))
         done = desk.run("check-ties", "--all")
     assert "eskit: left out: 'projections.missing': ModuleNotFoundError: No module named" in done.err
     assert [record["projection"] for record in done.records] == ["broken", "colours", "last", "other", "total"]
