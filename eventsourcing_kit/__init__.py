@@ -25,6 +25,11 @@ if TYPE_CHECKING:
     from eventsourcing_kit.errors import EventSourcingError
     from eventsourcing_kit.event import Event
     from eventsourcing_kit.projection import Projection
+    from eventsourcing_kit.questions.bisect import Bisection, bisect
+    from eventsourcing_kit.questions.blame import Blame, blame
+    from eventsourcing_kit.questions.diff import Diff, diff
+    from eventsourcing_kit.questions.history import History, history
+    from eventsourcing_kit.questions.revisions import Revisions, revisions
     from eventsourcing_kit.rebuilding import Rebuilt, rebuild, rebuild_all
     from eventsourcing_kit.stores import open_store
     from eventsourcing_kit.upcast import Upcasters
@@ -41,6 +46,16 @@ __all__ = [
     "rebuild",
     "rebuild_all",
     "Rebuilt",
+    "history",
+    "History",
+    "diff",
+    "Diff",
+    "blame",
+    "Blame",
+    "bisect",
+    "Bisection",
+    "revisions",
+    "Revisions",
     "verify",
     "Verification",
     "check_ties",
@@ -59,6 +74,16 @@ _PLACES = {
     "rebuild": "rebuilding",
     "rebuild_all": "rebuilding",
     "Rebuilt": "rebuilding",
+    "history": "questions.history",
+    "History": "questions.history",
+    "diff": "questions.diff",
+    "Diff": "questions.diff",
+    "blame": "questions.blame",
+    "Blame": "questions.blame",
+    "bisect": "questions.bisect",
+    "Bisection": "questions.bisect",
+    "revisions": "questions.revisions",
+    "Revisions": "questions.revisions",
     "verify": "verifying.verification",
     "Verification": "verifying.answers",
     "check_ties": "verifying.tied",

@@ -16,6 +16,9 @@
     |   |-- StoreUnavailable       unreachable, throttled, locked, full or not permitted
     |   |-- StoreDamaged           a file that is no store, or a record that does not verify
     |   `-- ForeignKey             a key whose time is not in the canonical spelling
+    |-- EventNotFound              `event:...` names no event of the stream, or several (also a LookupError)
+    |-- EndsAgree                  a bisection between two states of which none, or the first one already, is wrong
+    |-- CheckFailed                the check of a bisection raised
     |-- IncompleteStream           the beginning of the stream has expired
     |-- FoldFailed                 a handler, model or upcaster raised
     |-- FoldCrashed                a process that folded did not get to its end
@@ -27,9 +30,14 @@ an event's payload: `found` describes a value, it does not quote it.
 
 from __future__ import annotations
 
+from typing import Any
+
 __all__ = [
+    "CheckFailed",
+    "EndsAgree",
     "EventConflict",
     "EventExpired",
+    "EventNotFound",
     "EventRefused",
     "EventSourcingError",
     "EventTooLarge",
@@ -211,8 +219,57 @@ class IncompleteStream(EventSourcingError):
         self.since = since
 
 
+class EventNotFound(EventSourcingError, LookupError):
+    """`wanted`, as in `event:wanted`, does not name one event of `stream`, for `reason`."""
+
+    def __init__(self, *, stream: str, wanted: str, reason: str) -> None:
+        super().__init__(f"'event:{wanted}' names no event of stream '{stream}': {reason}")
+        self.stream = stream
+        self.wanted = wanted
+        self.reason = reason
+
+
+class EndsAgree(EventSourcingError):
+    """A bisection needs a check that passes at its good end and fails at its bad end; `passes` says what both do."""
+
+    def __init__(self, *, projection: str, stream: str, passes: bool) -> None:
+        if passes:
+            reason = "the check passes at both ends, so nothing is wrong at the bad one; flips list what lies between"
+        else:
+            reason = "the check fails at the good end already; name an earlier one, or one at which the state is right"
+        super().__init__(f"projection '{projection}' over stream '{stream}': {reason}")
+        self.projection = projection
+        self.stream = stream
+        self.passes = passes
+
+
+class CheckFailed(EventSourcingError):
+    """A bisection's check raised at the state after the event `event_id` at `key`; both are None at the initial one."""
+
+    def __init__(self, *, projection: str, stream: str, key: str | None, event_id: str | None, reason: str) -> None:
+        where = "at the initial state" if key is None else f"after event '{event_id}' ('{key}')"
+        super().__init__(
+            f"the check of projection '{projection}' over stream '{stream}' raised {where}: {reason}; it has to take "
+            "every state from the good end on"
+        )
+        self.projection = projection
+        self.stream = stream
+        self.key = key
+        self.event_id = event_id
+        self.reason = reason
+
+
 class FoldFailed(EventSourcingError):
-    """`projection` could not fold the event `event_id` at `key` of `stream`; `fields` where a model refused them."""
+    """`projection` could not fold the event `event_id` at `key` of `stream`; `fields` where a model refused them.
+
+    `event` is that event, and `state` the one before it. Where a question was asked over many events, `number` is the
+    event's place in its stream, and `answer` what had been found up to there, where that is an answer; else None.
+    """
+
+    event: Any = None  # an Event
+    state: Any = None
+    number: int | None = None
+    answer: Any = None
 
     def __init__(
         self, *, projection: str, stream: str, key: str, event_id: str, reason: str, fields: tuple[str, ...] = ()

@@ -86,7 +86,7 @@ class Projection(Generic[State, Result]):
         key: Callable[[Event], str | None] | None = None,
         upcasters: Upcasters | None = None,
     ) -> None:
-        _check_definition(name, initial, version)
+        self._may_be_none = _check_definition(name, initial, version) is None
         self.name = name
         self.version = version
         self._initial = initial
@@ -173,7 +173,7 @@ class Projection(Generic[State, Result]):
         if self._key is not None:
             return self._fold_entities(events, cast("dict[str, State] | None", start), self._key, skip)
         state = self._initial() if start is None else cast("State", start)
-        returns_none = state is None
+        returns_none = self._may_be_none
         routes, count, last = self._routes, 0, None
         for event in events:
             route = routes.get(event.type, _UNROUTED)
@@ -186,7 +186,7 @@ class Projection(Generic[State, Result]):
                 if after is None and not returns_none:
                     raise NothingReturnedError
             except Exception as error:  # noqa: BLE001 - whatever a user's handler raises
-                self._fail(event, error, skip)
+                self._fail(event, state, error, skip)
                 continue
             state = after
             count += 1
@@ -214,15 +214,33 @@ class Projection(Generic[State, Result]):
                     raise NotAKeyError
                 state = states[entity] if entity in states else self._initial()
                 after = route(state, event)
-                if after is None and state is not None:
+                if after is None and not self._may_be_none:
                     raise NothingReturnedError
             except Exception as error:  # noqa: BLE001 - whatever a user's handler raises
-                self._fail(event, error, skip)
+                self._fail(event, states, error, skip)
                 continue
             states[entity] = after
             count += 1
             last = event
         return Folded(cast("Result", states), count, last)
+
+    def initial(self) -> Result:
+        """A new state as it is before any event: `initial()`, or an empty dict where there is a key."""
+        return cast("Result", self._initial() if self._key is None else {})
+
+    def from_json(self, text: bytes | str) -> Result:
+        """A state of the initial state's type from the JSON that `to_json` made of one.
+
+        What that type does not declare, such as what lies in a bare `dict`, stays as JSON has it. Raises
+        InvalidProjection, which quotes nothing of it, where the text is no such state.
+        """
+        from pydantic import ValidationError
+
+        try:
+            return cast("Result", self._adapter.validate_json(text))
+        except ValidationError as error:
+            places = sorted({"/".join(map(str, line["loc"])) or "the state itself" for line in error.errors()})
+            raise InvalidProjection(self.name, f"a text is no state of its type, at {', '.join(places)}") from None
 
     def to_json(self, state: Result) -> bytes:
         """A state as JSON, through pydantic and the type of the initial state.
@@ -255,12 +273,13 @@ class Projection(Generic[State, Result]):
             self._routes[type_] = None if handler is None else handler.behind(final, upcasts)
         return self._routes[type_]
 
-    def _fail(self, event: Event, error: Exception, skip: Callable[[FoldFailed], None] | None) -> None:
+    def _fail(self, event: Event, before: object, error: Exception, skip: Callable[[FoldFailed], None] | None) -> None:
         reason, fields, cause = explain(error)
         failed = FoldFailed(
             projection=self.name, stream=event.stream, key=event.key, event_id=event.id, reason=reason, fields=fields
         )
         failed.__cause__ = cause
+        failed.event, failed.state = event, before
         if skip is None:
             raise failed from cause
         skip(failed)
@@ -269,7 +288,8 @@ class Projection(Generic[State, Result]):
         return f"<Projection {self.name!r} version {self.version}>"
 
 
-def _check_definition(name: str, initial: object, version: int) -> None:
+def _check_definition(name: str, initial: object, version: int) -> object:
+    """A state as `initial` makes it."""
     if not isinstance(name, str) or not name:
         raise InvalidProjection(str(name), "its name has to be text")
     if not isinstance(version, int) or version < 1:
@@ -283,6 +303,7 @@ def _check_definition(name: str, initial: object, version: int) -> None:
         raise InvalidProjection(name, "initial can not be called without arguments") from error
     if first is second and not _is_immutable(first):
         raise InvalidProjection(name, "initial answers the same object each time, which folds would then share")
+    return first
 
 
 def _is_immutable(value: object) -> bool:

@@ -10,8 +10,16 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Literal, NamedTuple
 
 from typing_extensions import TypeVar
 
-from eventsourcing_kit.errors import FoldFailed, ForeignKey, IncompleteStream, RebuildsFailed, StoreDamaged
+from eventsourcing_kit.errors import (
+    EventNotFound,
+    FoldFailed,
+    ForeignKey,
+    IncompleteStream,
+    RebuildsFailed,
+    StoreDamaged,
+)
 from eventsourcing_kit.moment import to_canonical, to_datetime, to_key_time, to_microseconds
+from eventsourcing_kit.span import Span, names_event
 from eventsourcing_kit.times import resolve
 
 if TYPE_CHECKING:
@@ -93,18 +101,20 @@ def rebuild(
 
     With `start`, earlier events are left out and the fold begins at the initial state there. Without `at`, every event
     counts, also one whose moment is still to come (which is warned of). `tz` is the zone of times that name none.
-    `clock` gives nanoseconds since 1970; without it, it is the machine's.
+    Each of the three may also be `event:N`, `event:ID` or `event:KEY`, an event of the stream (see `span`). `clock`
+    gives nanoseconds since 1970; without it, it is the machine's.
 
     Raises IncompleteStream where the beginning has expired, unless `allow_incomplete`; FoldFailed where a handler
-    raises, unless `on_error="skip"`, which leaves that event out and lists it; InvalidMoment; and a StoreError.
+    raises, unless `on_error="skip"`, which leaves that event out and lists it; InvalidMoment and EventNotFound; and a
+    StoreError.
     """
     now = (clock or time.time_ns)()
-    window = [None if value is None else resolve(value, tz=tz, now=now) for value in (start, at, known_at)]
-    start_ns, at_ns, known_at_ns = window
-    reading = store.read(stream, start=_exact(start_ns), at=_exact(at_ns))
-    watch = _Watch(projection, known_at_ns, now)
+    span = Span.of(store, stream, start=start, at=at, known_at=known_at, tz=tz, now=now)
+    reading = span.read()
+    watch = _Watch(projection, span.known_at_ns, now)
     skipped: list[FoldFailed] = []
-    folded = projection.fold_counted(watch.over(reading), skip=skipped.append if on_error == "skip" else None)
+    events = watch.over(span.cut(reading))
+    folded = projection.fold_counted(events, skip=skipped.append if on_error == "skip" else None)
     since = reading.expired_since
     if since is not None and not allow_incomplete:
         raise IncompleteStream(stream=stream, projection=projection.name, since=since)
@@ -113,8 +123,8 @@ def rebuild(
         stream=stream,
         projection=projection.name,
         version=projection.version,
-        at_ns=at_ns,
-        known_at_ns=known_at_ns,
+        at_ns=span.at_ns,
+        known_at_ns=span.known_at_ns,
         events=folded.events,
         last=folded.last,
         complete=since is None,
@@ -144,8 +154,9 @@ def rebuild_all(
     A StoreError other than about one stream's own rows ends the iteration at once.
     """
     now = (clock or time.time_ns)()
-    at, known_at, start = (
-        None if value is None else to_canonical(resolve(value, tz=tz, now=now)) for value in (at, known_at, start)
+    at, known_at, start = (  # once, so that all streams have the same ones
+        value if value is None or names_event(value) else to_canonical(resolve(value, tz=tz, now=now))
+        for value in (at, known_at, start)
     )
     failed: list[StreamFailure] = [] if failures is None else failures
     names = store.streams(streams or "") if streams is None or isinstance(streams, str) else iter(streams)
@@ -172,7 +183,7 @@ def rebuild_all(
         raise RebuildsFailed(projection.name, {failure.stream: failure.error for failure in failed})
 
 
-_OF_ONE_STREAM: Final = (FoldFailed, IncompleteStream, ForeignKey, StoreDamaged)
+_OF_ONE_STREAM: Final = (FoldFailed, IncompleteStream, EventNotFound, ForeignKey, StoreDamaged)
 
 
 class _Watch:
@@ -262,7 +273,3 @@ def _skipped(failures: list[FoldFailed]) -> Iterator[RebuildWarning]:
 def _incomplete(since: str | None) -> Iterator[RebuildWarning]:
     if since is not None:
         yield RebuildWarning("incomplete", 1, f"the beginning has expired; the first event was at {since}", ())
-
-
-def _exact(ns: int | None) -> str | None:
-    return None if ns is None else to_canonical(ns)

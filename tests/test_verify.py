@@ -184,6 +184,8 @@ def test_only_events_up_to_a_moment_and_known_by_then_are_folded(store: BaseStor
     store.append_many(counted("a", count=4))
     verification = verify(clean, store, "a", at="2026-03-02 00:30", tz="Europe/Berlin", changes=["process"])
     assert (verification.streams, verification.events) == (1, 1)
+    verification = verify(clean, store, "a", at="event:3", changes=["process"])
+    assert (verification.streams, verification.events) == (1, 3)
     verification = verify(clean, store, ["a", "none"], known_at="2026-03-01", changes=["process"])
     assert (verification.streams, verification.events) == (0, 0)
     assert verification.not_covered == ("no event of 2 of the streams: 'a', 'none'",)
@@ -328,12 +330,14 @@ def test_a_difference_is_a_row_of_a_table(store: BaseStore) -> None:
     first = next(store.read("hash"))
     assert row == {
         "stream": "hash",
+        "projection": "planted",
+        "version": 1,
         "changed": "hash seed",
         "detail": "PYTHONHASHSEED 1, not 0",
         "pointers": ["/value"],
-        "event_id": first.id,
-        "event_key": first.key,
-        "event_type": "Counted",
+        "id": first.id,
+        "key": first.key,
+        "type": "Counted",
         "raised": None,
         "order": [],
     }

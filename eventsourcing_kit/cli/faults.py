@@ -14,6 +14,9 @@ import typer
 
 from eventsourcing_kit.cli.talk import say, silence
 from eventsourcing_kit.errors import (
+    CheckFailed,
+    EndsAgree,
+    EventNotFound,
     EventRefused,
     EventSourcingError,
     FoldCrashed,
@@ -83,7 +86,13 @@ def reported() -> Iterator[None]:
 def say_error(error: BaseException) -> None:
     """The error in one line; where a user's function raised, also the last places in their code."""
     say(_sentence(error))
-    cause = error.__cause__ if isinstance(error, FoldFailed) else error if isinstance(error, SystemExit) else None
+    cause = (
+        error.__cause__
+        if isinstance(error, (CheckFailed, FoldFailed))
+        else error
+        if isinstance(error, SystemExit)
+        else None
+    )
     if cause is not None:
         frames = _frames(cause)
         users = [frame for frame in frames if _is_users(frame.file)]
@@ -99,9 +108,13 @@ def code_of(error: BaseException) -> ExitCode:
     return ExitCode.USAGE if _missing_extra(error) else ExitCode.FAULT
 
 
+_OF_A_PROJECTION: Final = (
+    *(CheckFailed, FoldCrashed, FoldFailed, IncompleteStream, InvalidProjection, RebuildsFailed, SystemExit),
+)
 _CODES: Final[tuple[tuple[tuple[type[BaseException], ...], ExitCode], ...]] = (
     ((UsageProblem, InvalidMoment, InvalidOption, InvalidStoreURL, ProjectionNotFound), ExitCode.USAGE),
-    ((FoldCrashed, FoldFailed, IncompleteStream, InvalidProjection, RebuildsFailed, SystemExit), ExitCode.PROJECTION),
+    ((EndsAgree, EventNotFound), ExitCode.USAGE),
+    (_OF_A_PROJECTION, ExitCode.PROJECTION),
     ((EventRefused,), ExitCode.DIFFERENCE),
     ((StoreError, OSError), ExitCode.STORE),
 )

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import sys
 from contextlib import redirect_stdout
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from eventsourcing_kit.cli import settings
 from eventsourcing_kit.cli.faults import ExitCode, code_of, say_error
-from eventsourcing_kit.cli.options import AppOption, AtOption, FormatOption, StoreOption, TzOption
+from eventsourcing_kit.cli.options import (
+    AppOption,
+    AtOption,
+    FormatOption,
+    KnownAtOption,
+    ProjectionArgument,
+    StoreOption,
+    TzOption,
+)
 from eventsourcing_kit.cli.options import projections as complete_projections
 from eventsourcing_kit.cli.options import streams as complete_streams
 from eventsourcing_kit.cli.rebuild import chosen_streams
@@ -21,7 +29,7 @@ from eventsourcing_kit.cli.window import Window
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from eventsourcing_kit.verifying.answers import EventName, StreamFailed, TieChecks, Verification
+    from eventsourcing_kit.verifying.answers import StreamFailed, TieChecks, Verification
 
 __all__ = ["check_ties", "verify"]
 
@@ -33,17 +41,13 @@ StreamsArgument = Annotated[
 ]
 AllOption = Annotated[bool, typer.Option("--all", help="All streams")]
 PrefixOption = Annotated[str | None, typer.Option(help="All streams that begin with this", show_default=False)]
-KnownAtOption = Annotated[
-    str | None,
-    typer.Option("--known-at", metavar="K", help="With only what was recorded up to this moment", show_default=False),
-]
 OrdersOption = Annotated[
     int, typer.Option(min=1, metavar="N", help="How many orders of one moment's events are tried at most")
 ]
 
 
 def verify(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="The projection", autocompletion=complete_projections)],
+    name: ProjectionArgument,
     streams: StreamsArgument = None,
     *,
     every: AllOption = False,
@@ -77,7 +81,7 @@ def verify(
       eskit verify orders --all | jq -r .changed | sort | uniq -c
 
     A JSON line is a difference: stream, projection, version, changed, detail,
-    pointers, event, raised, order.
+    pointers, id, key and type of the event, raised, order.
 
     [bold]Exit codes[/]: 0 the same everywhere, 1 a difference was found, 2 usage,
     3 the projection raised, 4 store.
@@ -183,21 +187,8 @@ def _show_differences(printer: Printer, answer: Verification) -> None:
             ),
             dispensable=("raised", "detail", "from event"),
         )
-        return
-    for each in answer.differences:
-        printer.record(
-            {
-                "stream": each.stream,
-                "projection": answer.projection,
-                "version": answer.version,
-                "changed": each.changed,
-                "detail": each.detail,
-                "pointers": each.pointers,
-                "event": each.event and each.event._asdict(),
-                "raised": each.raised,
-                "order": _named(each.order),
-            }
-        )
+    else:
+        printer.answer(answer)
 
 
 def _show_checks(printer: Printer, answer: TieChecks) -> None:
@@ -219,22 +210,7 @@ def _show_checks(printer: Printer, answer: TieChecks) -> None:
             dispensable=("differs at",),
         )
     else:
-        for each in answer:
-            printer.record(
-                {
-                    "projection": each.projection,
-                    "depends": each.depends,
-                    "moments": each.moments,
-                    "dependent": each.dependent,
-                    "sampled": each.sampled,
-                    "unsteady": each.unsteady,
-                    "stream": each.stream,
-                    "pointers": each.pointers,
-                    "declared": _named(each.declared),
-                    "other": _named(each.other),
-                    "raised": each.raised,
-                }
-            )
+        printer.answer(answer)
     for each in answer:
         if each.sampled:
             say(f"'{each.projection}': not all orders of {many(each.sampled, 'moment')} were tried; --orders sets it")
@@ -273,7 +249,3 @@ def _few(texts: Iterable[str]) -> str:
 
 def _pointer(pointer: str) -> str:
     return pointer or "the whole state"
-
-
-def _named(events: Iterable[EventName]) -> list[dict[str, Any]]:
-    return [event._asdict() for event in events]

@@ -74,8 +74,8 @@ class Verification(Tabular):
 
     projection: str
     version: int
-    at_ns: int | None
-    known_at_ns: int | None
+    at: str | None  # in the canonical spelling, or `event:...`
+    known_at: str | None
     streams: int
     events: int
     differences: tuple[Difference, ...]
@@ -89,21 +89,15 @@ class Verification(Tabular):
         return not self.differences and not self.failures
 
     def _columns(self) -> tuple[Column, ...]:
-        texts = [Column(name) for name in ("event_id", "event_key", "event_type", "raised")]
-        return (
-            Column("stream"),
-            Column("changed"),
-            Column("detail"),
-            Column("pointers", "json"),
-            *texts,
-            _events("order"),
-        )
+        head = (Column("stream"), Column("projection"), Column("version", "int"), Column("changed"), Column("detail"))
+        event = (Column("id"), Column("key"), Column("type"))  # in the order of EventName
+        return *head, Column("pointers", "json"), *event, Column("raised"), _events("order")
 
     def _rows(self) -> Iterator[tuple[Any, ...]]:
         for each in self.differences:
             named = each.event or (None, None, None)
-            head = (each.stream, each.changed, each.detail, compact_json(each.pointers))
-            yield *head, *named, each.raised, _names(each.order)
+            head = (each.stream, self.projection, self.version, each.changed, each.detail)
+            yield *head, compact_json(each.pointers), *named, each.raised, _names(each.order)
 
     def _caption(self) -> str:
         return f"Verification of {self._summary()}"
@@ -162,13 +156,13 @@ class TieChecks(Tabular):
         return {check.projection: check for check in self.checks}[projection]
 
     def _columns(self) -> tuple[Column, ...]:
-        counts = (Column("depends", "bool"), Column("moments", "int"), Column("dependent", "int"))
+        numbers = (Column(name, "int") for name in ("moments", "dependent", "sampled", "unsteady"))
         example = (Column("stream"), Column("pointers", "json"), *map(_events, ("declared", "other")), Column("raised"))
-        return Column("projection"), *counts, *example
+        return Column("projection"), Column("depends", "bool"), *numbers, *example
 
     def _rows(self) -> Iterator[tuple[Any, ...]]:
         for each in self.checks:
-            counts = (each.depends, each.moments, each.dependent)
+            counts = (each.depends, each.moments, each.dependent, each.sampled, each.unsteady)
             example = (compact_json(each.pointers), _names(each.declared), _names(each.other), each.raised)
             yield each.projection, *counts, each.stream, *example
 

@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from eventsourcing_kit.moment import to_canonical, to_microseconds
+from eventsourcing_kit.span import Span, names_event
 from eventsourcing_kit.times import resolve
 
 if TYPE_CHECKING:
@@ -13,17 +14,18 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from eventsourcing_kit.event import Event
-    from eventsourcing_kit.stores.contract import Readable
+    from eventsourcing_kit.stores.contract import Readable, Reading
 
 __all__ = ["Scope", "names_of"]
 
 
 class Scope(NamedTuple):
-    """`at` and `known_at`, resolved once for all streams, and what the clock said then; in nanoseconds."""
+    """`at` and `known_at`, once for all streams in the canonical spelling, but for `event:...`, which each stream
+    resolves; and what the clock said then, in nanoseconds."""
 
     now: int
-    at_ns: int | None
-    known_at_ns: int | None
+    at: str | None
+    known_at: str | None
 
     @classmethod
     def of(
@@ -36,19 +38,24 @@ class Scope(NamedTuple):
     ) -> Self:
         """Raises InvalidMoment."""
         now = (clock or time.time_ns)()
-        return cls(now, *(None if text is None else resolve(text, tz=tz, now=now) for text in (at, known_at)))
 
-    @property
-    def at(self) -> str | None:
-        return None if self.at_ns is None else to_canonical(self.at_ns)
+        def exact(value: datetime | str | None) -> str | None:
+            return value if value is None or names_event(value) else to_canonical(resolve(value, tz=tz, now=now))
 
-    def known(self, events: Iterable[Event]) -> Iterator[Event]:
-        """Without what was recorded later than `known_at`; an event that does not say when counts as known."""
-        known = None if self.known_at_ns is None else to_microseconds(self.known_at_ns)
-        for event in events:
-            recorded = event.recorded_at_text
-            if known is None or recorded is None or recorded <= known:
-                yield event
+        return cls(now, exact(at), exact(known_at))
+
+    def read(self, store: Readable, stream: str) -> tuple[Reading, Iterator[Event]]:
+        """A reading of the stream, and those of its events that are meant; one that does not say when it was recorded
+        counts as known. Raises EventNotFound."""
+        span = Span.of(store, stream, at=self.at, known_at=self.known_at, now=self.now)
+        reading = span.read()
+        known = None if span.known_at_ns is None else to_microseconds(span.known_at_ns)
+        events = (
+            event
+            for event in span.cut(reading)
+            if known is None or event.recorded_at_text is None or event.recorded_at_text <= known
+        )
+        return reading, events
 
 
 def names_of(store: Readable, streams: str | Iterable[str] | None) -> Iterable[str]:

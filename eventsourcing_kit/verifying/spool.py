@@ -66,8 +66,8 @@ class Spool:
 
     def _add(self, file: BinaryIO, store: Readable, stream: str, scope: Scope) -> None:
         begin, count = file.tell(), 0
-        reading = store.read(stream, at=scope.at)
-        for event in scope.known(reading):
+        reading, events = scope.read(store, stream)
+        for event in events:
             write_frame(file, msgspec.structs.astuple(event)[:_STORED])
             count += 1
         if count:

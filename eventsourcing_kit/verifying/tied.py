@@ -40,7 +40,7 @@ def check_ties(
     counted as `sampled`. It folds in this process. `streams` is None for all, a prefix, or a list; `at`, `known_at` and
     `tz` are as for `rebuild`. A stream that can not be folded is among that projection's `failures`.
 
-    Raises InvalidMoment and StoreError.
+    Raises InvalidMoment, EventNotFound and StoreError.
     """
     scope = Scope.of(at=at, known_at=known_at, tz=tz, clock=clock)
     names = list(names_of(store, streams))
@@ -56,7 +56,7 @@ def _check(
     first: tuple[str, Tie] | None = None
     failures = []
     for stream in streams:
-        events = scope.known(store.read(stream, at=scope.at))
+        _, events = scope.read(store, stream)
         try:
             for tie in ties_of(projection, events, tally, limit=orders):
                 count += 1

@@ -56,7 +56,7 @@ def verify(
 
     A stream that can not be folded is among the answer's `failures`. Raises InvalidProjection where another process can
     not import it, FoldCrashed where one does not come to its end or takes more than `timeout` seconds, InvalidOption
-    for an unknown change or without the library time-machine, InvalidMoment, and a StoreError.
+    for an unknown change or without the library time-machine, InvalidMoment, EventNotFound, and a StoreError.
     """
     chosen = _chosen(changes)
     _check_library()
@@ -71,8 +71,8 @@ def verify(
         return Verification(
             projection=projection.name,
             version=projection.version,
-            at_ns=scope.at_ns,
-            known_at_ns=scope.known_at_ns,
+            at=scope.at,
+            known_at=scope.known_at,
             streams=len(spool.sections),
             events=sum(section.events for section in spool.sections),
             differences=tuple(comparison.differences),

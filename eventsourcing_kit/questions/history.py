@@ -1,0 +1,133 @@
+"""History: each event of a stream with the state after it and what it changed."""
+
+from __future__ import annotations
+
+import copy
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final, Generic
+
+from typing_extensions import TypeVar
+
+from eventsourcing_kit.event import decode_json
+from eventsourcing_kit.frames import Column, Tabular
+from eventsourcing_kit.patches import alterations, encode_json, make_patch
+from eventsourcing_kit.questions.naming import EVENT_COLUMNS, event_cells
+from eventsourcing_kit.questions.walk import Walk
+from eventsourcing_kit.span import Span
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from eventsourcing_kit.event import Event
+    from eventsourcing_kit.patches import Alteration, Patch
+    from eventsourcing_kit.projection import Projection
+    from eventsourcing_kit.questions.walk import Written
+    from eventsourcing_kit.stores.contract import Readable
+
+__all__ = ["History", "Step", "history"]
+
+Result = TypeVar("Result", default=Any)
+_COLUMNS: Final = (*EVENT_COLUMNS, Column("folded", "bool"), Column("patch", "json"), Column("state", "json"))
+
+
+class Step(Generic[Result]):
+    """One event, the state after it, and what it changed.
+
+    `number` is the event's place in its stream, counted from 1, as `event:N` takes it. `folded` is False for an event
+    that went into no state, as no handler takes its type: `state` is the one before, then.
+    """
+
+    def __init__(self, number: int, event: Event, state: Result, *, folded: bool, before: bytes, after: bytes) -> None:
+        self.number = number
+        self.event = event
+        self.state = state
+        self.folded = folded
+        self._before = before
+        self._after = after
+
+    @property
+    def document(self) -> Any:
+        """The state as JSON has it, new at each call."""
+        return decode_json(self._after)
+
+    @cached_property
+    def patch(self) -> Patch:
+        """What the event changed: an RFC 6902 patch from the document before it to its own; empty for nothing."""
+        return _change(self._before, self._after)
+
+    def alterations(self) -> Iterator[Alteration]:
+        """Each operation of the patch with the value that it replaced or removed."""
+        return alterations(decode_json(self._before), self.patch)
+
+    def __repr__(self) -> str:
+        return f"<Step {self.number}: {self.event.type!r} at {self.event.key!r}, id {self.event.id!r}>"
+
+
+class History(Tabular, Generic[Result]):
+    """The steps of a stream, in order. Each iteration reads and folds anew, and holds one step in memory.
+
+    As a table: the columns that name an event, `folded`, `patch` and `state`, both JSON.
+    """
+
+    def __init__(self, walk: Walk[Result]) -> None:
+        self._walk = walk
+
+    @property
+    def stream(self) -> str:
+        return self._walk.span.stream
+
+    @property
+    def projection(self) -> str:
+        return self._walk.projection.name
+
+    def __iter__(self) -> Iterator[Step[Result]]:
+        """Raises FoldFailed where a handler does, once all steps before that were given; its `state` is the one before
+        the event; IncompleteStream; and a StoreError."""
+        for (number, event, state, folded), before, after in self._written():
+            # A handler may go on to change what it has returned.
+            yield Step(number, event, copy.deepcopy(state), folded=folded, before=before, after=after)
+
+    def _written(self) -> Iterator[Written[Result]]:
+        has_begun = self._walk.span.has_begun
+        for written in self._walk.written():
+            if has_begun(written.turn.number, written.turn.event):
+                yield written
+
+    def _columns(self) -> tuple[Column, ...]:
+        return _COLUMNS
+
+    def _rows(self) -> Iterator[tuple[Any, ...]]:
+        for (number, event, _, folded), before, after in self._written():
+            yield *event_cells(number, event), folded, encode_json(_change(before, after)), after.decode()
+
+    def __repr__(self) -> str:
+        return f"<History of {self.stream!r} by projection {self.projection!r}>"
+
+
+def history(
+    projection: Projection[Any, Result],
+    store: Readable,
+    stream: str,
+    *,
+    start: datetime | str | None = None,
+    at: datetime | str | None = None,
+    known_at: datetime | str | None = None,
+    tz: str = "UTC",
+    allow_incomplete: bool = False,
+) -> History[Result]:
+    """Every event of `stream` from `start` up to `at`, both inclusive, each with the state after it and its change.
+
+    The states are true ones: they are folded from the stream's beginning, whatever `start` leaves out of the answer.
+    Events that no handler takes are among the steps, with an empty change. `known_at` leaves out what was recorded
+    later. All three may be `event:N`, `event:ID` or `event:KEY`, too (see `span`).
+
+    Reads when it is iterated. Raises InvalidMoment and EventNotFound at once, and while it is iterated FoldFailed,
+    IncompleteStream (unless `allow_incomplete`) and StoreError.
+    """
+    span = Span.of(store, stream, start=start, at=at, known_at=known_at, tz=tz)
+    return History(Walk(projection, span, allow_incomplete))
+
+
+def _change(before: bytes, after: bytes) -> Patch:
+    return [] if before == after else make_patch(decode_json(before), decode_json(after))
