@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -141,3 +143,34 @@ def test_check_ties_on_a_terminal_is_a_table(desk: Desk) -> None:
     head, row = done.out.splitlines()
     assert head.split()[:4] == ["projection", "depends", "moments", "dependent"]
     assert row.split()[:5] == ["last", "yes", "1", "1", "order-1"]
+
+
+WAITING = """
+from eventsourcing_kit import Projection
+
+waiting = Projection("waiting", initial=int)
+
+
+@waiting.on()
+def wait(state, event):
+    with open(PIPE, "wb", buffering=0) as pipe:
+        pipe.write(b"here")
+        while True:
+            state += 1
+"""
+
+
+def test_an_interrupt_ends_all_its_processes(desk: Desk) -> None:
+    pipe = desk.folder / "pipe"
+    os.mkfifo(pipe)
+    desk.write("projections/waiting.py", WAITING.replace("PIPE", repr(str(pipe))))
+    with (
+        desk.spawn("verify", "waiting", "order-2", "--change", "process") as process,
+        pipe.open("rb", buffering=0) as reading,  # once a handler opens it, too
+    ):
+        assert reading.read(4) == b"here"
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+        assert reading.read() in (b"", b"here")  # to its end: nobody holds the other end any more
+    assert process.returncode == 130
+    assert err.decode().splitlines()[-1] == "eskit: interrupted"
