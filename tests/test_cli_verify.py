@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import signal
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -165,12 +166,16 @@ def test_an_interrupt_ends_all_its_processes(desk: Desk) -> None:
     os.mkfifo(pipe)
     desk.write("projections/waiting.py", WAITING.replace("PIPE", repr(str(pipe))))
     with (
-        desk.spawn("verify", "waiting", "order-2", "--change", "process") as process,
+        desk.spawn("verify", "waiting", "order-2", "--change", "process", start_new_session=True) as process,
         pipe.open("rb", buffering=0) as reading,  # once a handler opens it, too
     ):
-        assert reading.read(4) == b"here"
-        process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=60)
-        assert reading.read() in (b"", b"here")  # to its end: nobody holds the other end any more
+        try:
+            assert reading.read(4) == b"here"
+            process.send_signal(signal.SIGINT)
+            _, err = process.communicate(timeout=30)
+            assert reading.read() in (b"", b"here")  # to its end: nobody holds the other end any more
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
     assert process.returncode == 130
     assert err.decode().splitlines()[-1] == "eskit: interrupted"
