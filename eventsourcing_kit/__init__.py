@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from eventsourcing_kit.stores import open_store
     from eventsourcing_kit.trails import SimilarTrails, Trail, similar_trails, trail
     from eventsourcing_kit.upcast import Upcasters
+    from eventsourcing_kit.verifying.answers import TieCheck, TieChecks, Verification
+    from eventsourcing_kit.verifying.tied import check_ties
+    from eventsourcing_kit.verifying.verification import verify
 
 __all__ = [
     "open_store",
@@ -58,6 +61,11 @@ __all__ = [
     "Trail",
     "similar_trails",
     "SimilarTrails",
+    "verify",
+    "Verification",
+    "check_ties",
+    "TieChecks",
+    "TieCheck",
     "EventSourcingError",
 ]
 
@@ -85,6 +93,11 @@ _PLACES = {
     "Trail": "trails",
     "similar_trails": "trails",
     "SimilarTrails": "trails",
+    "verify": "verifying.verification",
+    "Verification": "verifying.answers",
+    "check_ties": "verifying.tied",
+    "TieChecks": "verifying.answers",
+    "TieCheck": "verifying.answers",
     "EventSourcingError": "errors",
 }
 

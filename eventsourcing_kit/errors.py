@@ -22,6 +22,7 @@
     |-- CheckFailed                the check of a bisection raised
     |-- IncompleteStream           the beginning of the stream has expired
     |-- FoldFailed                 a handler, model or upcaster raised
+    |-- FoldCrashed                a process that folded did not get to its end
     `-- RebuildsFailed             some of several streams could not be rebuilt
 
 Each message is one sentence for a person; each fact in it is an attribute for a program. No message holds any part of
@@ -41,6 +42,7 @@ __all__ = [
     "EventRefused",
     "EventSourcingError",
     "EventTooLarge",
+    "FoldCrashed",
     "FoldFailed",
     "ForeignKey",
     "IncompleteStream",
@@ -295,6 +297,21 @@ class FoldFailed(EventSourcingError):
         self.event_id = event_id
         self.reason = reason
         self.fields = fields
+
+
+class FoldCrashed(EventSourcingError):
+    """A process of its own, in the `world` of that name, did not get to the end of its folds of `projection`, for
+    `reason`; it was last at `stream`, where it had come to one."""
+
+    def __init__(self, projection: str, *, stream: str | None, world: str, reason: str) -> None:
+        where = f"stream '{stream}'" if stream is not None else "the import of its module"
+        super().__init__(
+            f"projection '{projection}': the process for the world '{world}' did not get beyond {where}: {reason}"
+        )
+        self.projection = projection
+        self.stream = stream
+        self.world = world
+        self.reason = reason
 
 
 class RebuildsFailed(EventSourcingError):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from eventsourcing_kit.cli import admin, ingest, questions, rebuild, redrive, show, trail
+from eventsourcing_kit.cli import admin, ingest, questions, rebuild, redrive, show, trail, verify
 from eventsourcing_kit.cli.faults import ExitCode, reported, usage_error
 from eventsourcing_kit.cli.talk import say
 
@@ -100,6 +100,8 @@ app.command("blame")(questions.blame)
 app.command("bisect")(questions.bisect)
 app.command("revisions")(questions.revisions)
 app.command("trail")(trail.trail)
+app.command("verify")(verify.verify)
+app.command("check-ties")(verify.check_ties)
 app.command("doctor")(admin.doctor)
 app.command("create-table")(admin.create_table)
 app.command("migrate")(admin.migrate)

@@ -19,6 +19,7 @@ from eventsourcing_kit.errors import (
     EventNotFound,
     EventRefused,
     EventSourcingError,
+    FoldCrashed,
     FoldFailed,
     IncompleteStream,
     IndexNotFound,
@@ -108,10 +109,13 @@ def code_of(error: BaseException) -> ExitCode:
     return ExitCode.USAGE if _missing_extra(error) else ExitCode.FAULT
 
 
+_OF_A_PROJECTION: Final = (
+    *(CheckFailed, FoldCrashed, FoldFailed, IncompleteStream, InvalidProjection, RebuildsFailed, SystemExit),
+)
 _CODES: Final[tuple[tuple[tuple[type[BaseException], ...], ExitCode], ...]] = (
     ((UsageProblem, InvalidMoment, InvalidOption, InvalidStoreURL, ProjectionNotFound), ExitCode.USAGE),
     ((EndsAgree, EventNotFound), ExitCode.USAGE),
-    ((CheckFailed, FoldFailed, IncompleteStream, InvalidProjection, RebuildsFailed, SystemExit), ExitCode.PROJECTION),
+    (_OF_A_PROJECTION, ExitCode.PROJECTION),
     ((EventRefused,), ExitCode.DIFFERENCE),
     ((StoreError, OSError), ExitCode.STORE),
 )

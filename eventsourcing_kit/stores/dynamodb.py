@@ -78,6 +78,7 @@ class DynamoDBStore(BaseStore):
         self._endpoint_url = endpoint_url
         self._sleep = sleep
         self._connecting = threading.Lock()
+        self.page_size: int | None = None  # events to a page of a reading; None: as many as fit into 1 MB
 
     def create_table(self) -> None:
         with self._translated("creating the table"):
@@ -184,6 +185,8 @@ class DynamoDBStore(BaseStore):
             "ExpressionAttributeValues": {":stream": {"S": stream}, ":low": {"S": low}, ":high": {"S": high}},
             "ConsistentRead": True,
         }
+        if self.page_size is not None:
+            request["Limit"] = self.page_size
         while True:
             with self._translated("reading"):
                 page = self._client.query(**request)
