@@ -14,8 +14,8 @@ import eventsourcing_kit
 ROOT = Path(__file__).parents[1]
 
 ROWS = [
-    {"errors", "inert", "moment"},
-    {"event", "times"},
+    {"errors", "files", "inert", "moment"},
+    {"event", "lines", "times"},
     {"record", "upcast", "frames", "patches", "progress"},
     {"envelope", "handler", "stores.contract", "stores.reading", "stores.url", "delivery"},
     {"projection", "stores.base"},
