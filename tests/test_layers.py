@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 
 ROWS = [
     {"errors", "files", "inert", "moment"},
-    {"event", "lines", "times"},
+    {"checks", "event", "lines", "times"},
     {"record", "upcast", "frames", "patches", "progress"},
     {"envelope", "handler", "stores.contract", "stores.reading", "stores.url", "delivery"},
     {"projection", "stores.base"},

@@ -6,14 +6,20 @@ given(orders, event("OrderPlaced", total=3)).then({"total": 3})
 from __future__ import annotations
 
 import difflib
+import operator
 import pprint
 from typing import TYPE_CHECKING, Any, Generic
 
 from typing_extensions import TypeVar
 
+from eventsourcing_kit.checks import json_check
 from eventsourcing_kit.errors import FoldFailed
+from eventsourcing_kit.event import decode_json
+from eventsourcing_kit.patches import same
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from eventsourcing_kit.event import Event
     from eventsourcing_kit.projection import Projection
 
@@ -23,17 +29,20 @@ Result = TypeVar("Result", default=Any)
 _WHOLE = 1_000  # lines around a difference that are shown: with fewer, a reader would not see whose it is
 
 
-def given(projection: Projection[Any, Result], *events: Event) -> Scenario[Result]:
-    """The projection over these events, in the order given, from a fresh initial state."""
-    return Scenario(projection, events)
+def given(projection: Projection[Any, Result], *events: Event, start: Result | None = None) -> Scenario[Result]:
+    """The projection over these events, in the order given, from `start` or from a fresh initial state."""
+    return Scenario(projection, events, start)
 
 
 class Scenario(Generic[Result]):
-    """What `given` answers: `then` and `then_raises` fold, and compare."""
+    """What `given` answers: each `then` folds, and compares."""
 
-    def __init__(self, projection: Projection[Any, Result], events: tuple[Event, ...]) -> None:
+    def __init__(
+        self, projection: Projection[Any, Result], events: tuple[Event, ...], start: Result | None = None
+    ) -> None:
         self._projection = projection
         self._events = events
+        self._start = start
 
     def then(self, state: Result) -> None:
         """Raises AssertionError, which shows both, where the fold gives another state than this one.
@@ -41,23 +50,33 @@ class Scenario(Generic[Result]):
         It folds twice: a handler that reads a clock, draws at random or changes what folds share may hit the right
         state once.
         """
-        first, second = self._fold(), self._fold()
-        if first != second:
+        self._compare(self._settled(), state)
+
+    def then_json(self, state: str) -> None:
+        """As `then`, with the state as JSON text: numbers count by value and kind, the order of members does not."""
+        self._compare(self._document(self._settled()), decode_json(state), same)
+
+    def then_holds(self, check: Callable[[Result], object] | str) -> None:
+        """Raises AssertionError, which shows the state, where the check fails for it.
+
+        `check` is a function of a state, or a JMESPath over the state as JSON (`balance >= `0``). Folds as `then`.
+        """
+        state = self._settled()
+        if isinstance(check, str):
+            name, holds = check, json_check(check)(self._document(state))
+        else:
+            name, holds = getattr(check, "__qualname__", repr(check)), bool(check(state))
+        if not holds:
             raise AssertionError(
-                f"projection '{self._projection.name}' gives two states for the same {self._counted}, so a handler "
-                f"depends on more than state and event:\n{_difference('first', first, 'second', second)}"
-            )
-        if first != state:
-            raise AssertionError(
-                f"projection '{self._projection.name}' gives another state for {self._counted}:\n"
-                f"{_difference('expected', state, 'found', first)}"
+                f"projection '{self._projection.name}' gives a state for {self._counted} for which '{name}' does not "
+                f"hold:\n{pprint.pformat(state, width=80)}"
             )
 
     def then_raises(self, kind: type[Exception] = FoldFailed) -> FoldFailed:
         """The FoldFailed with which the fold ends. AssertionError where it ends well, or for another reason: `kind`
         is FoldFailed itself, or what the handler raises."""
         try:
-            state = self._projection.fold(self._events)
+            state = self._fold()
         except FoldFailed as failed:
             if isinstance(failed, kind) or isinstance(failed.__cause__, kind):
                 return failed
@@ -69,8 +88,27 @@ class Scenario(Generic[Result]):
             f"{pprint.pformat(state)}"
         )
 
+    def _settled(self) -> Result:
+        first, second = self._fold(), self._fold()
+        if first != second:
+            raise AssertionError(
+                f"projection '{self._projection.name}' gives two states for the same {self._counted}, so a handler "
+                f"depends on more than state and event:\n{_difference('first', first, 'second', second)}"
+            )
+        return first
+
+    def _compare(self, found: object, expected: object, equal: Callable[[object, object], bool] = operator.eq) -> None:
+        if not equal(found, expected):
+            raise AssertionError(
+                f"projection '{self._projection.name}' gives another state for {self._counted}:\n"
+                f"{_difference('expected', expected, 'found', found)}"
+            )
+
     def _fold(self) -> Result:
-        return self._projection.fold(self._events)
+        return self._projection.fold(self._events, self._start)
+
+    def _document(self, state: Result) -> Any:
+        return decode_json(self._projection.to_json(state))
 
     @property
     def _counted(self) -> str:
