@@ -5,16 +5,21 @@ Types count: 1, 1.0 and true are three values. The order of an object's members 
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 
 from eventsourcing_kit.errors import InvalidOption
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 __all__ = [
     "ABSENT",
     "Absent",
+    "Alteration",
     "Patch",
+    "alterations",
     "apply_patch",
     "at_pointer",
     "check_pointer",
@@ -64,6 +69,27 @@ def apply_patch(document: Any, patch: Patch) -> Any:
         raise InvalidOption(
             "patch", found="an operation without its place", expected="the state it was made from"
         ) from None
+
+
+class Alteration(NamedTuple):
+    """One operation of a patch, with the value that stood at its place before it; ABSENT where there is none."""
+
+    op: str
+    path: str
+    source: str | None  # of a move, where the value came from
+    old: Any
+    new: Any
+
+
+def alterations(document: Any, patch: Patch) -> Iterator[Alteration]:
+    """What each operation of `patch` alters, one after another, from `document` on."""
+    for operation in patch:
+        op, path, source = operation["op"], operation["path"], operation.get("from")
+        old = at_pointer(document, path) if op in ("remove", "replace") else ABSENT
+        new = at_pointer(document, source) if source is not None else operation.get("value", ABSENT)
+        yield Alteration(op, path, source, old, new)
+        if operation is not patch[-1]:
+            document = apply_patch(document, [operation])
 
 
 def check_pointer(pointer: str) -> None:

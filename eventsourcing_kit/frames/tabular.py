@@ -5,17 +5,19 @@ from __future__ import annotations
 import io
 from abc import abstractmethod
 from collections.abc import Sized
+from contextlib import nullcontext
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from eventsourcing_kit.frames import arrow, html
-from eventsourcing_kit.frames.columns import plain
+from eventsourcing_kit.frames.columns import json_cell, plain
 from eventsourcing_kit.frames.libraries import library
 from eventsourcing_kit.frames.spreadsheet import write_csv
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
+    from typing import TextIO
 
     import arro3.core
     import pandas as pd  # type: ignore[import-untyped]
@@ -70,8 +72,8 @@ class Tabular:
         """A pandas data frame with types that know missing values. Raises InvalidOption without pandas."""
         return arrow.to_pandas(self._columns(), self._rows())
 
-    def to_csv(self, path: str | Path | None = None) -> str | None:
-        """Writes CSV in UTF-8 to `path`; answers it as text where there is none.
+    def to_csv(self, path: str | Path | TextIO | None = None) -> str | None:
+        """Writes CSV to `path`, in UTF-8, or to an open file; answers it as text where there is none.
 
         For spreadsheets and people: moments to the nanosecond, text that a spreadsheet would take for a formula with an
         apostrophe in front, and what can not be seen as its escape. For data as it is, take one of the others.
@@ -80,9 +82,22 @@ class Tabular:
             text = io.StringIO(newline="")
             write_csv(text, self._columns(), self._rows())
             return text.getvalue()
-        with Path(path).open("w", encoding="utf-8", newline="") as file:
+        with (
+            Path(path).open("w", encoding="utf-8", newline="")
+            if isinstance(path, (str, Path))
+            else nullcontext(path) as file
+        ):
             write_csv(file, self._columns(), self._rows())
         return None
+
+    def to_json_lines(self) -> Iterator[str]:
+        """A JSON object for each row, on one line, as `eskit` prints it in a pipe: moments to the nanosecond in their
+        canonical spelling, JSON embedded as it is, and nothing in it that a terminal would obey."""
+        columns = self._columns()
+        names = [f'"{column.name}":' for column in columns]
+        for row in self._rows():
+            cells = (json_cell(column.kind, value) for column, value in zip(columns, row, strict=True))
+            yield f"{{{','.join(map(str.__add__, names, cells))}}}"
 
     def _repr_html_(self) -> str:
         """What a notebook shows: the first rows and when they happened; HTML that runs nothing and loads nothing."""

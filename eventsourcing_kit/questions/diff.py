@@ -11,7 +11,7 @@ from typing_extensions import TypeVar
 from eventsourcing_kit.errors import FoldFailed
 from eventsourcing_kit.event import decode_json
 from eventsourcing_kit.frames import Column, Tabular
-from eventsourcing_kit.patches import ABSENT, apply_patch, at_pointer, encode_json, make_patch, parents, same
+from eventsourcing_kit.patches import alterations, apply_patch, at_pointer, encode_json, make_patch, parents, same
 from eventsourcing_kit.questions.naming import EVENT_COLUMNS, event_cells
 from eventsourcing_kit.questions.walk import Walk
 from eventsourcing_kit.span import Span
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from eventsourcing_kit.event import Event
-    from eventsourcing_kit.patches import Patch
+    from eventsourcing_kit.patches import Alteration, Patch
     from eventsourcing_kit.projection import Projection
     from eventsourcing_kit.questions.walk import Place
     from eventsourcing_kit.stores.contract import Readable
@@ -31,7 +31,7 @@ __all__ = ["Diff", "diff"]
 Result = TypeVar("Result", default=Any)
 _COLUMNS: Final = (
     *(Column(name, "text") for name in ("op", "path", "from")),
-    *(Column(name, "json") for name in ("old", "value")),
+    *(Column(name, "json") for name in ("old", "new")),
     *EVENT_COLUMNS,
 )
 
@@ -64,6 +64,10 @@ class Diff(Tabular, Generic[Result]):
         document = decode_json(self.projection.to_json(state))
         return self.projection.from_json(encode_json(apply_patch(document, self.patch)))
 
+    def alterations(self) -> Iterator[Alteration]:
+        """Each operation of the patch with the value that it replaced or removed."""
+        return alterations(decode_json(self.projection.to_json(self.before)), self.patch)
+
     def __bool__(self) -> bool:
         return bool(self.patch)
 
@@ -71,14 +75,9 @@ class Diff(Tabular, Generic[Result]):
         return _COLUMNS
 
     def _rows(self) -> Iterator[tuple[Any, ...]]:
-        document = decode_json(self.projection.to_json(self.before))
-        for operation in self.patch:
-            op, path = operation["op"], operation["path"]
-            old = ABSENT if op in ("add", "move") else at_pointer(document, path)
-            new = operation.get("value", ABSENT)
-            values = (encode_json(value) or None for value in (old, new))
-            yield op, path, operation.get("from"), *values, *event_cells(self.numbers[path], self.touched[path])
-            document = apply_patch(document, [operation])
+        for op, path, source, *values in self.alterations():
+            old, new = (encode_json(value) or None for value in values)
+            yield op, path, source, old, new, *event_cells(self.numbers[path], self.touched[path])
 
     def __repr__(self) -> str:
         return f"<Diff of {self.stream!r} by projection {self.projection.name!r}: {len(self.patch)} operations>"

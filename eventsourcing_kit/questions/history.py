@@ -10,7 +10,7 @@ from typing_extensions import TypeVar
 
 from eventsourcing_kit.event import decode_json
 from eventsourcing_kit.frames import Column, Tabular
-from eventsourcing_kit.patches import encode_json, make_patch
+from eventsourcing_kit.patches import alterations, encode_json, make_patch
 from eventsourcing_kit.questions.naming import EVENT_COLUMNS, event_cells
 from eventsourcing_kit.questions.walk import Walk
 from eventsourcing_kit.span import Span
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from eventsourcing_kit.event import Event
-    from eventsourcing_kit.patches import Patch
+    from eventsourcing_kit.patches import Alteration, Patch
     from eventsourcing_kit.projection import Projection
     from eventsourcing_kit.questions.walk import Written
     from eventsourcing_kit.stores.contract import Readable
@@ -55,6 +55,10 @@ class Step(Generic[Result]):
     def patch(self) -> Patch:
         """What the event changed: an RFC 6902 patch from the document before it to its own; empty for nothing."""
         return _change(self._before, self._after)
+
+    def alterations(self) -> Iterator[Alteration]:
+        """Each operation of the patch with the value that it replaced or removed."""
+        return alterations(decode_json(self._before), self.patch)
 
     def __repr__(self) -> str:
         return f"<Step {self.number}: {self.event.type!r} at {self.event.key!r}, id {self.event.id!r}>"
