@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from eventsourcing_kit.cli import admin, ingest, questions, rebuild, redrive, show
+from eventsourcing_kit.cli import admin, ingest, questions, rebuild, redrive, show, testcase
 from eventsourcing_kit.cli.faults import ExitCode, reported, usage_error
 from eventsourcing_kit.cli.talk import say
 
@@ -98,6 +98,7 @@ app.command("diff")(questions.diff)
 app.command("blame")(questions.blame)
 app.command("bisect")(questions.bisect)
 app.command("revisions")(questions.revisions)
+app.command("test-case")(testcase.print_test)
 app.command("doctor")(admin.doctor)
 app.command("create-table")(admin.create_table)
 app.command("migrate")(admin.migrate)

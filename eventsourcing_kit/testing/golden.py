@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import gzip
 import inspect
-from itertools import islice, zip_longest
+from itertools import zip_longest
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote
 
 from eventsourcing_kit.envelope import envelope_of, parse
@@ -24,11 +24,12 @@ from eventsourcing_kit.event import decode_json
 from eventsourcing_kit.files import whole
 from eventsourcing_kit.inert import inert_json, visible
 from eventsourcing_kit.lines import MAX_LINE, Source
-from eventsourcing_kit.patches import alterations, encode_json, make_patch, same
+from eventsourcing_kit.patches import same
 from eventsourcing_kit.questions.history import history
 from eventsourcing_kit.record import plain_key
 from eventsourcing_kit.span import Span
 from eventsourcing_kit.stores import open_store
+from eventsourcing_kit.testing.differences import differences
 from eventsourcing_kit.testing.golden_file import SUFFIX, UPDATE, Entry, Golden, Head, shown
 from eventsourcing_kit.testing.updating import UPDATED
 
@@ -46,9 +47,6 @@ if TYPE_CHECKING:
     AnyProjection = Projection[Any, Any]
 
 __all__ = ["assert_replay", "write_history"]
-
-_SHOWN: Final = 10  # places of a difference
-_WIDTH: Final = 300  # characters of a value
 
 
 def assert_replay(
@@ -204,7 +202,7 @@ def _compare(new: _Replay, against: AnyProjection) -> None:
     for before, after in zip(old.steps(), new.steps(), strict=True):
         expected, found = before.document, after.document
         if not same(expected, found):
-            raise new.parted(_named(against), Entry.of(after), _places(expected, found))
+            raise new.parted(_named(against), Entry.of(after), differences(expected, found))
 
 
 def _compare_with_file(replay: _Replay, golden: Golden) -> None:
@@ -222,7 +220,7 @@ def _compare_with_file(replay: _Replay, golden: Golden) -> None:
             if not same(expected, found):
                 raised = "" if golden.head.version != replay.projection.version else "raise its version, and "
                 advice = f"where that is meant: {raised}{UPDATE}"
-                raise replay.parted(str(golden), entry, [*_places(expected, found), advice])
+                raise replay.parted(str(golden), entry, [*differences(expected, found), advice])
         before, agree = found, True
 
 
@@ -242,21 +240,3 @@ def _other_events(replay: _Replay, golden: Golden, step: Step[Any] | None, entry
 
 def _name(event: Event) -> tuple[str, str, str]:
     return event.stream, plain_key(event), event.id
-
-
-def _places(expected: Any, found: Any) -> list[str]:
-    lines: list[str] = []
-    for place in islice(alterations(expected, make_patch(expected, found)), _SHOWN + 1):
-        if len(lines) == _SHOWN:
-            lines.append("...")
-            break
-        old = "nothing" if place.op in ("add", "move") else _value(place.old)
-        new = "nothing" if place.op == "remove" else _value(place.new)
-        moved = f", expected at {visible(place.source)}" if place.source is not None else ""
-        lines.append(f"{visible(place.path) or 'the state'}: expected {old}, found {new}{moved}")
-    return lines
-
-
-def _value(value: Any) -> str:
-    text = inert_json(encode_json(value))
-    return text if len(text) <= _WIDTH else f"{text[:_WIDTH]}..."

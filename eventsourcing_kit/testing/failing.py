@@ -1,0 +1,229 @@
+"""A failing test of a projection at one event: the source of a pytest module that holds the events themselves.
+
+It fails as it stands, and passes once the projection is right. Texts out of events stand in it as Python literals in
+ASCII, so that whatever is in them is data, in any encoding of a file.
+"""
+
+from __future__ import annotations
+
+import keyword
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from eventsourcing_kit.checks import json_check
+from eventsourcing_kit.envelope import envelope_of, parse
+from eventsourcing_kit.errors import FoldFailed, InvalidEnvelope, InvalidOption
+from eventsourcing_kit.event import decode_json
+from eventsourcing_kit.patches import same
+from eventsourcing_kit.questions.history import history
+from eventsourcing_kit.record import content_digest
+from eventsourcing_kit.span import Span
+from eventsourcing_kit.testing.differences import differences
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from eventsourcing_kit.event import Event
+    from eventsourcing_kit.projection import Projection
+    from eventsourcing_kit.stores.contract import Readable
+
+    AnyProjection = Projection[Any, Any]
+
+__all__ = ["FailingTest", "failing_test"]
+
+_MOST: Final = 30  # events of a stream that a test begins with; behind more it begins with a state
+_WIDTH: Final = 80  # of a line with a state
+_OURS: Final = frozenset(("BEFORE", "EXPECTED", "HISTORY", "events", "given", "parse"))
+
+
+@dataclass(frozen=True)
+class FailingTest:
+    """`source`, and `why` it fails. `failed_before` says that the check fails for the state before the event, too."""
+
+    source: str
+    why: str
+    failed_before: bool = False
+
+
+def failing_test(
+    projection: AnyProjection,
+    place: str,
+    store: Readable,
+    stream: str,
+    number: int,
+    *,
+    check: str | None = None,
+    stream_path: str | None = None,
+) -> FailingTest:
+    """The test of `projection`, imported from `place` (`module:attribute`), at the `number`th event of `stream`.
+
+    With `check`, a JMESPath over the state, the test asks whether it holds after the event. Without one it expects the
+    state before the event, and says so where the right one has to be written. Where the projection raises at the event,
+    that is what fails. `stream_path` as for `parse`, for the envelopes in the test.
+
+    Raises InvalidOption where the check passes after the event, can not be asked or is none, and where the envelopes
+    do not come back as the same events; FoldFailed where the projection raises at an earlier event; IncompleteStream;
+    EventNotFound; and StoreError.
+    """
+    turn = _Turn(projection, store, stream, number)
+    holds = None if check is None else json_check(check)
+    if check is not None and turn.failed is None and _asked(holds, turn.after, check):
+        raise InvalidOption("check", found=check, expected="one that fails after that event, and this one passes there")
+    events = turn.events()
+    envelopes = [_line(event, stream_path) for event in events]
+    importing, name = _imported(place)
+    lines = [
+        '"""A failing test, made by `eskit test-case`."""',
+        "",
+        "from eventsourcing_kit import parse",
+        "from eventsourcing_kit.testing import given",
+        "",
+        importing,
+        "",
+        *_comment(f"Event {number:,} {turn.event.type!r} at {turn.event.key!r}, id {turn.event.id!r},"),
+        *_comment(f"of stream {stream!r}, through projection {projection.name!r}, version {projection.version}."),
+    ]
+    start = ""
+    if len(events) < number:
+        lines += [*_comment(f"BEFORE is the state before it, as {number - 1:,} events had made it.")]
+        lines += [f"BEFORE = {_literal(turn.before_json)}"]
+        start = f", start={name}.from_json(BEFORE)"
+    lines += ["HISTORY = [", *(f"    {_literal(envelope)}," for envelope in envelopes), "]"]
+    arrange = f"given({name}, *events{start})"
+    if check is not None:
+        asserting = f"{arrange}.then_holds({_literal(check)})"
+    elif turn.failed is not None:
+        asserting = f"{name}.fold(events{start.replace('start=', '')})"
+    else:
+        lines += _expectation(turn)
+        asserting = f"{arrange}.then_json(EXPECTED)"
+    why = f"'{check}' does not hold" if turn.failed is None else turn.failed.reason
+    if check is None and turn.failed is None:
+        why = "it expects the state before the event, until you write the right one into it"
+    lines += ["", "", f"def {_function(turn.event.type)}() -> None:"]
+    if turn.failed is not None:
+        lines += [f"    {line}" for line in _comment(f"Now it fails: {turn.failed.reason}.")]
+    passing = f"parse(envelope, {_literal(stream_path)})" if stream_path is not None else "parse(envelope)"
+    lines += [f"    events = [{passing} for envelope in HISTORY]", f"    {asserting}", ""]
+    failed_before = check is not None and not _asked(holds, turn.before, check)
+    return FailingTest("\n".join(lines), why, failed_before)
+
+
+class _Turn:
+    """The event, and the states on its two sides, as JSON has them."""
+
+    def __init__(self, projection: AnyProjection, store: Readable, stream: str, number: int) -> None:
+        self._projection = projection
+        self._span = Span.of(store, stream, at=f"event:{number}")
+        self._number = number
+        self.before_json = projection.to_json(projection.initial()).decode()
+        self.failed: FoldFailed | None = None
+        self.after: Any = None
+        try:
+            for step in history(projection, store, stream, at=f"event:{number}"):
+                self.event: Event = step.event
+                if step.number < number:
+                    self.before_json = projection.to_json(step.state).decode()
+                else:
+                    self.after = step.document
+        except FoldFailed as failed:
+            if failed.number != number:
+                raise
+            self.event, self.failed = failed.event, failed
+
+    @property
+    def before(self) -> Any:
+        return decode_json(self.before_json)
+
+    def events(self) -> list[Event]:
+        """All up to the event; or it alone, where there are many and the state before it comes back from its JSON."""
+        if self._number > _MOST and self._comes_back():
+            return [self.event]
+        return [event for _, event in self._span.numbered(allow_incomplete=False, asked_by=self._projection.name)]
+
+    def _comes_back(self) -> bool:
+        try:
+            state = self._projection.fold((self.event,), self._projection.from_json(self.before_json))
+        except FoldFailed as failed:
+            return self.failed is not None and failed.reason == self.failed.reason
+        return self.failed is None and same(decode_json(self._projection.to_json(state)), self.after)
+
+
+def _asked(holds: Any, document: Any, check: str) -> bool:
+    from jmespath.exceptions import JMESPathError
+
+    try:
+        return bool(holds(document))
+    except JMESPathError:
+        raise InvalidOption("check", found=check, expected="one that can be asked of every state") from None
+
+
+def _line(event: Event, stream_path: str | None) -> str:
+    line = envelope_of(event)
+    try:
+        again = parse(line, stream_path)
+        if (again.stream, again.id, content_digest(again)) == (event.stream, event.id, content_digest(event)):
+            return line
+        reason = "it comes back as another event"
+    except InvalidEnvelope as error:
+        reason = str(error)
+    expected = f"the place of the stream's key in an envelope, for event '{event.id}' ({reason})"
+    raise InvalidOption("stream_path", found=stream_path or "none", expected=expected)
+
+
+def _imported(place: str) -> tuple[str, str]:
+    """The line that imports the projection, and the expression that it is then."""
+    module, _, expression = place.partition(":")
+    root = re.split(r"[.\[]", expression, maxsplit=1)[0]
+    if not all(part.isidentifier() and not keyword.iskeyword(part) for part in (*module.split("."), root)):
+        raise InvalidOption("projection", found=place, expected="one that a module can import by its name")
+    if root in _OURS or root.startswith("test"):
+        return f"from {module} import {root} as projection", f"projection{expression.removeprefix(root)}"
+    return f"from {module} import {root}", expression
+
+
+def _function(type_: str) -> str:
+    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", type_)
+    return f"test_{re.sub('[^a-z0-9]+', '_', words.lower())[:60].strip('_') or 'event'}"
+
+
+def _expectation(turn: _Turn) -> Iterator[str]:
+    changes = differences(turn.before, turn.after)
+    yield ""
+    if changes:
+        yield "# EXPECTED is the state before the event: write down what it should be after it."
+        yield "# This is what the event makes of it now:"
+        for change in changes:
+            yield from _comment(f"  {change}")
+        yield f"EXPECTED = {_python(turn.before)}"
+    else:
+        yield "# The event changes nothing: write down what the state should be after it."
+        yield "# This is what it is now:"
+        for line in _python(turn.after).splitlines():
+            yield f"#   {line}"
+        yield 'EXPECTED = "the state after the event"'
+
+
+def _comment(text: str) -> Iterator[str]:
+    yield f"# {text.encode('ascii', 'backslashreplace').decode()}"
+
+
+def _literal(text: str) -> str:
+    literal = ascii(text)
+    return f'"{literal[1:-1]}"' if '"' not in text else literal
+
+
+def _python(value: Any, indent: str = "") -> str:
+    """A JSON value as Python, on several lines where one would be too long."""
+    if not isinstance(value, (dict, list)):
+        return _literal(value) if isinstance(value, str) else ascii(value)
+    inner = f"{indent}    "
+    if isinstance(value, dict):
+        ends, parts = "{}", [f"{_literal(name)}: {_python(member, inner)}" for name, member in value.items()]
+    else:
+        ends, parts = "[]", [_python(item, inner) for item in value]
+    line = f"{ends[0]}{', '.join(parts)}{ends[1]}"
+    if len(indent) + len(line) <= _WIDTH and "\n" not in line:
+        return line
+    return "\n".join([ends[0], *(f"{inner}{part}," for part in parts), f"{indent}{ends[1]}"])
