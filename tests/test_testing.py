@@ -252,6 +252,21 @@ def test_a_state_may_be_asked_whether_it_holds(check: Any) -> None:
     assert "7" in lines[1]
 
 
+@dataclass(eq=False)
+class Drawn:
+    """A state as people write them who never compare two."""
+
+    item: str = ""
+
+
+def test_a_state_that_equals_nothing_may_be_asked_through_its_json() -> None:
+    drawn = Projection("drawn", initial=Drawn)
+    drawn.on("ItemAdded")(lambda _, event: Drawn(event.data["item"]))
+    given(drawn, PEN).then_json({"item": "pen"})
+    given(drawn, PEN).then_holds("item == 'pen'")
+    given(drawn, PEN).then_holds(lambda state: state.item == "pen")
+
+
 def test_a_check_that_is_no_jmespath_is_an_error() -> None:
     with pytest.raises(InvalidOption, match="check: found 'total =='"):
         given(orders, PEN).then_holds("total ==")

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["FailingTest", "failing_test"]
 
 _MOST: Final = 30  # events of a stream that a test begins with; behind more it begins with a state
-_WIDTH: Final = 80  # of a line with a state
+_WIDTH: Final = 88  # of a line with a state: ruff's own
 _OURS: Final = frozenset(("BEFORE", "EXPECTED", "HISTORY", "events", "given", "parse"))
 
 
@@ -70,9 +70,8 @@ def failing_test(
     holds = None if check is None else json_check(check)
     if check is not None and turn.failed is None and _asked(holds, turn.after, check):
         raise InvalidOption("check", found=check, expected="one that fails after that event, and this one passes there")
-    events = turn.events()
-    envelopes = [_line(event, stream_path) for event in events]
     importing, name = _imported(place)
+    events = turn.events()
     lines = [
         '"""A failing test, made by `eskit test-case`."""',
         "",
@@ -81,31 +80,30 @@ def failing_test(
         "",
         importing,
         "",
-        *_comment(f"Event {number:,} {turn.event.type!r} at {turn.event.key!r}, id {turn.event.id!r},"),
-        *_comment(f"of stream {stream!r}, through projection {projection.name!r}, version {projection.version}."),
+        _comment(f"Event {number:,} {turn.event.type!r} at {turn.event.key!r}, id {turn.event.id!r},"),
+        _comment(f"of stream {stream!r}, through projection {projection.name!r}, version {projection.version}."),
     ]
     start = ""
     if len(events) < number:
-        lines += [*_comment(f"BEFORE is the state before it, as {number - 1:,} events had made it.")]
+        lines += [f"# BEFORE is the state before it, as {number - 1:,} events had made it."]
         lines += [f"BEFORE = {_literal(turn.before_json)}"]
-        start = f", start={name}.from_json(BEFORE)"
-    lines += ["HISTORY = [", *(f"    {_literal(envelope)}," for envelope in envelopes), "]"]
-    arrange = f"given({name}, *events{start})"
+        start = f"{name}.from_json(BEFORE)"
+    lines += ["HISTORY = [", *(f"    {_literal(_envelope(event, stream_path))}," for event in events), "]"]
+    arrange = f"given({name}, *events, start={start})" if start else f"given({name}, *events)"
     if check is not None:
-        asserting = f"{arrange}.then_holds({_literal(check)})"
+        why, act = f"'{check}' does not hold", f"{arrange}.then_holds({_literal(check)})"
     elif turn.failed is not None:
-        asserting = f"{name}.fold(events{start.replace('start=', '')})"
+        why, act = "", f"{name}.fold(events, {start})" if start else f"{name}.fold(events)"
     else:
-        lines += _expectation(turn)
-        asserting = f"{arrange}.then_json(EXPECTED)"
-    why = f"'{check}' does not hold" if turn.failed is None else turn.failed.reason
-    if check is None and turn.failed is None:
         why = "it expects the state before the event, until you write the right one into it"
+        lines += ["", *_expectation(turn)]
+        act = f"{arrange}.then_json(EXPECTED)"
     lines += ["", "", f"def {_function(turn.event.type)}() -> None:"]
     if turn.failed is not None:
-        lines += [f"    {line}" for line in _comment(f"Now it fails: {turn.failed.reason}.")]
-    passing = f"parse(envelope, {_literal(stream_path)})" if stream_path is not None else "parse(envelope)"
-    lines += [f"    events = [{passing} for envelope in HISTORY]", f"    {asserting}", ""]
+        why = turn.failed.reason
+        lines += [f"    {_comment(f'Now it fails: {why}.')}"]
+    path = "" if stream_path is None else f", {_literal(stream_path)}"
+    lines += [f"    events = [parse(envelope{path}) for envelope in HISTORY]", f"    {act}", ""]
     failed_before = check is not None and not _asked(holds, turn.before, check)
     return FailingTest("\n".join(lines), why, failed_before)
 
@@ -159,7 +157,7 @@ def _asked(holds: Any, document: Any, check: str) -> bool:
         raise InvalidOption("check", found=check, expected="one that can be asked of every state") from None
 
 
-def _line(event: Event, stream_path: str | None) -> str:
+def _envelope(event: Event, stream_path: str | None) -> str:
     line = envelope_of(event)
     try:
         again = parse(line, stream_path)
@@ -190,23 +188,20 @@ def _function(type_: str) -> str:
 
 def _expectation(turn: _Turn) -> Iterator[str]:
     changes = differences(turn.before, turn.after)
-    yield ""
     if changes:
         yield "# EXPECTED is the state before the event: write down what it should be after it."
         yield "# This is what the event makes of it now:"
-        for change in changes:
-            yield from _comment(f"  {change}")
-        yield f"EXPECTED = {_python(turn.before)}"
+        yield from (_comment(f"  {change}") for change in changes)
+        yield f"EXPECTED = {_python(turn.before, taken=len('EXPECTED = '))}"
     else:
         yield "# The event changes nothing: write down what the state should be after it."
         yield "# This is what it is now:"
-        for line in _python(turn.after).splitlines():
-            yield f"#   {line}"
+        yield from (_comment(f"  {line}") for line in _python(turn.after, taken=4).splitlines())
         yield 'EXPECTED = "the state after the event"'
 
 
-def _comment(text: str) -> Iterator[str]:
-    yield f"# {text.encode('ascii', 'backslashreplace').decode()}"
+def _comment(text: str) -> str:
+    return f"# {text.encode('ascii', 'backslashreplace').decode()}"
 
 
 def _literal(text: str) -> str:
@@ -214,16 +209,19 @@ def _literal(text: str) -> str:
     return f'"{literal[1:-1]}"' if '"' not in text else literal
 
 
-def _python(value: Any, indent: str = "") -> str:
-    """A JSON value as Python, on several lines where one would be too long."""
+def _python(value: Any, indent: str = "", *, taken: int) -> str:
+    """A JSON value as Python, on several lines where it would be too long for one that has `taken` characters."""
     if not isinstance(value, (dict, list)):
         return _literal(value) if isinstance(value, str) else ascii(value)
+    names = [f"{_literal(name)}: " for name in value] if isinstance(value, dict) else [""] * len(value)
+    members = value.values() if isinstance(value, dict) else value
     inner = f"{indent}    "
-    if isinstance(value, dict):
-        ends, parts = "{}", [f"{_literal(name)}: {_python(member, inner)}" for name, member in value.items()]
-    else:
-        ends, parts = "[]", [_python(item, inner) for item in value]
-    line = f"{ends[0]}{', '.join(parts)}{ends[1]}"
-    if len(indent) + len(line) <= _WIDTH and "\n" not in line:
+    parts = [
+        name + _python(member, inner, taken=len(inner) + len(name) + 1)
+        for name, member in zip(names, members, strict=True)
+    ]
+    first, last = "{}" if isinstance(value, dict) else "[]"
+    line = f"{first}{', '.join(parts)}{last}"
+    if taken + len(line) <= _WIDTH and "\n" not in line:
         return line
-    return "\n".join([ends[0], *(f"{inner}{part}," for part in parts), f"{indent}{ends[1]}"])
+    return "\n".join([first, *(f"{inner}{part}," for part in parts), f"{indent}{last}"])

@@ -70,6 +70,7 @@ def assert_replay(
     differs; where a golden file is missing or can not be read; and where `pattern` names no history. A projection that
     raises is FoldFailed; a line that is no event, an EventRefused with file and line as its note.
     """
+    __tracebackhide__ = True
     written = UPDATED.get() if update is None else [] if update else None
     goldens: set[Path] = set()
     for file in _files(_folder(inspect.currentframe()), pattern):
@@ -198,6 +199,7 @@ def _named(projection: AnyProjection) -> str:
 
 
 def _compare(new: _Replay, against: AnyProjection) -> None:
+    __tracebackhide__ = True
     old = _Replay(new.file, against, new.store)
     for before, after in zip(old.steps(), new.steps(), strict=True):
         expected, found = before.document, after.document
@@ -206,6 +208,7 @@ def _compare(new: _Replay, against: AnyProjection) -> None:
 
 
 def _compare_with_file(replay: _Replay, golden: Golden) -> None:
+    __tracebackhide__ = True
     before: Any = None
     stream, agree = None, False
     for step, entry in zip_longest(replay.steps(), golden.entries):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import operator
 import pprint
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic
 
 from typing_extensions import TypeVar
@@ -18,14 +19,13 @@ from eventsourcing_kit.event import decode_json
 from eventsourcing_kit.patches import same
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from eventsourcing_kit.event import Event
     from eventsourcing_kit.projection import Projection
 
 __all__ = ["Scenario", "given"]
 
 Result = TypeVar("Result", default=Any)
+_Equal = Callable[[Any, Any], bool]
 _WHOLE = 1_000  # lines around a difference that are shown: with fewer, a reader would not see whose it is
 
 
@@ -50,31 +50,30 @@ class Scenario(Generic[Result]):
         It folds twice: a handler that reads a clock, draws at random or changes what folds share may hit the right
         state once.
         """
-        self._compare(self._settled(), state)
+        __tracebackhide__ = True
+        self._compare(self._settled(_itself, operator.eq), state, operator.eq)
 
     def then_json(self, state: Any) -> None:
         """As `then`, with the state as JSON has it: 1, 1.0 and true differ, the order of members does not matter."""
-        self._compare(self._document(self._settled()), state, same)
+        __tracebackhide__ = True
+        self._compare(self._settled(self._document, same), state, same)
 
     def then_holds(self, check: Callable[[Result], object] | str) -> None:
         """Raises AssertionError, which shows the state, where the check fails for it.
 
         `check` is a function of a state, or a JMESPath over the state as JSON (`balance >= `0``). Folds as `then`.
         """
-        state = self._settled()
+        __tracebackhide__ = True
         if isinstance(check, str):
-            name, holds = check, json_check(check)(self._document(state))
+            self._hold(check, json_check(check), self._settled(self._document, same))
         else:
-            name, holds = getattr(check, "__qualname__", repr(check)), bool(check(state))
-        if not holds:
-            raise AssertionError(
-                f"projection '{self._projection.name}' gives a state for {self._counted} for which '{name}' does not "
-                f"hold:\n{pprint.pformat(state, width=80)}"
-            )
+            for state in (self._fold(), self._fold()):
+                self._hold(getattr(check, "__qualname__", repr(check)), check, state)
 
     def then_raises(self, kind: type[Exception] = FoldFailed) -> FoldFailed:
         """The FoldFailed with which the fold ends. AssertionError where it ends well, or for another reason: `kind`
         is FoldFailed itself, or what the handler raises."""
+        __tracebackhide__ = True
         try:
             state = self._fold()
         except FoldFailed as failed:
@@ -88,20 +87,30 @@ class Scenario(Generic[Result]):
             f"{pprint.pformat(state)}"
         )
 
-    def _settled(self) -> Result:
-        first, second = self._fold(), self._fold()
-        if first != second:
+    def _settled(self, seen: Callable[[Result], Any], equal: _Equal) -> Any:
+        __tracebackhide__ = True
+        first, second = seen(self._fold()), seen(self._fold())
+        if not equal(first, second):
             raise AssertionError(
                 f"projection '{self._projection.name}' gives two states for the same {self._counted}, so a handler "
                 f"depends on more than state and event:\n{_difference('first', first, 'second', second)}"
             )
         return first
 
-    def _compare(self, found: object, expected: object, equal: Callable[[object, object], bool] = operator.eq) -> None:
+    def _compare(self, found: object, expected: object, equal: _Equal) -> None:
+        __tracebackhide__ = True
         if not equal(found, expected):
             raise AssertionError(
                 f"projection '{self._projection.name}' gives another state for {self._counted}:\n"
                 f"{_difference('expected', expected, 'found', found)}"
+            )
+
+    def _hold(self, name: str, check: Callable[[Any], object], state: Any) -> None:
+        __tracebackhide__ = True
+        if not check(state):
+            raise AssertionError(
+                f"projection '{self._projection.name}' gives a state for {self._counted} for which '{name}' does not "
+                f"hold:\n{pprint.pformat(state, width=80)}"
             )
 
     def _fold(self) -> Result:
@@ -113,6 +122,10 @@ class Scenario(Generic[Result]):
     @property
     def _counted(self) -> str:
         return "1 event" if len(self._events) == 1 else f"{len(self._events):,} events"
+
+
+def _itself(state: Result) -> Result:
+    return state
 
 
 def _difference(one: str, expected: object, other: str, found: object) -> str:
