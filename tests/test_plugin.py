@@ -157,7 +157,7 @@ def test_histories():
     assert "there is no golden file" in missing
     assert "pytest --update-golden" in missing
     assert not golden.exists()
-    assert f"golden file written: {golden}" in run.pytest("-q", "--update-golden")
+    assert "golden file written: tests/histories/a.orders.golden.jsonl\n" in run.pytest("-q", "--update-golden")
     assert "written" not in run.pytest("-q", "--update-golden")
     assert "1 passed" in run.pytest("-q")
     assert "1 passed" in run.pytest("-q", "tests/test_golden.py", "-n", "1")

@@ -13,6 +13,7 @@ A test that takes `given` from hypothesis has that one: the name in a module goe
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
@@ -78,4 +79,4 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for path in UPDATED.get() or ():
-        terminalreporter.write_line(f"golden file written: {path}")
+        terminalreporter.write_line(f"golden file written: {os.path.relpath(path)}")
