@@ -9,6 +9,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from freezegun import freeze_time
 
 from eventsourcing_kit import parse
 from eventsourcing_kit.errors import FoldFailed
@@ -407,6 +408,19 @@ def test_several_projections_or_none_have_to_be_named(shop: Desk) -> None:
 def test_no_projection_that_handles_the_type_is_said(desk: Desk) -> None:
     desk.store(envelope("Nobody", id="e-1"))
     assert "the projections that handle 'Nobody' are: none; name one" in desk.run("test-case", "e-1").talk[-1]
+
+
+def test_a_stream_whose_beginning_has_expired_needs_a_word(desk: Desk) -> None:
+    url = "sqlite:///events.db?retention_days=30"
+    desk.write("projections/orders.py", NOTES)
+    with freeze_time("2026-03-01T12:00:00Z"):
+        desk.store(*HISTORY, url=url)
+    with freeze_time("2026-03-31T11:00:30Z"):
+        refused = desk.run("test-case", "e-4", "--store", url)
+        done = desk.run("test-case", "e-4", "--store", url, "--allow-incomplete")
+    assert (refused.code, refused.out) == (3, "")
+    assert "--allow-incomplete" in refused.talk[-1]
+    assert [json.loads(line)["id"] for line in names_of(source_of(done))["HISTORY"]] == ["e-2", "e-3", "e-4"]
 
 
 def test_an_older_writers_event_is_the_same_fact_in_the_test(desk: Desk) -> None:

@@ -10,7 +10,7 @@ import typer
 
 from eventsourcing_kit.cli import settings
 from eventsourcing_kit.cli.faults import UsageProblem
-from eventsourcing_kit.cli.options import AppOption, StoreOption, StreamPathOption
+from eventsourcing_kit.cli.options import AllowIncompleteOption, AppOption, StoreOption, StreamPathOption
 from eventsourcing_kit.cli.options import projections as complete_projections
 from eventsourcing_kit.cli.options import streams as complete_streams
 from eventsourcing_kit.cli.progress import Progress
@@ -57,6 +57,7 @@ def print_test(
         ),
     ] = None,
     stream_path: StreamPathOption = None,
+    allow_incomplete: AllowIncompleteOption = False,
     store_url: StoreOption = None,
     app: AppOption = None,
 ) -> None:
@@ -90,6 +91,7 @@ def print_test(
             number,
             check=check,
             stream_path=stream_path,
+            allow_incomplete=allow_incomplete,
         )
     if made.failed_before:
         say("the check does not hold before that event either; 'eskit bisect' finds the first one")

@@ -16,7 +16,7 @@ from eventsourcing_kit.envelope import envelope_of, parse
 from eventsourcing_kit.errors import FoldFailed, InvalidEnvelope, InvalidOption
 from eventsourcing_kit.event import decode_json
 from eventsourcing_kit.patches import same
-from eventsourcing_kit.questions.history import history
+from eventsourcing_kit.questions.walk import Walk
 from eventsourcing_kit.record import content_digest
 from eventsourcing_kit.span import Span
 from eventsourcing_kit.testing.differences import differences
@@ -55,18 +55,21 @@ def failing_test(
     *,
     check: str | None = None,
     stream_path: str | None = None,
+    allow_incomplete: bool = False,
 ) -> FailingTest:
     """The test of `projection`, imported from `place` (`module:attribute`), at the `number`th event of `stream`.
 
     With `check`, a JMESPath over the state, the test asks whether it holds after the event. Without one it expects the
     state before the event, and says so where the right one has to be written. Where the projection raises at the event,
-    that is what fails. `stream_path` as for `parse`, for the envelopes in the test.
+    that is what fails. `stream_path` as for `parse`, for the envelopes in the test. With `allow_incomplete` it begins
+    with what is left of a stream whose beginning has expired.
 
     Raises InvalidOption where the check passes after the event, can not be asked or is none, and where the envelopes
-    do not come back as the same events; FoldFailed where the projection raises at an earlier event; IncompleteStream;
-    EventNotFound; and StoreError.
+    do not come back as the same events; FoldFailed where the projection raises at an earlier event; IncompleteStream,
+    unless `allow_incomplete`; EventNotFound; and StoreError.
     """
-    turn = _Turn(projection, store, stream, number)
+    span = Span.of(store, stream, at=f"event:{number}")
+    turn = _Turn(Walk(projection, span, allow_incomplete), number)
     holds = None if check is None else json_check(check)
     if check is not None and turn.failed is None and _asked(holds, turn.after, check):
         raise InvalidOption("check", found=check, expected="one that fails after that event, and this one passes there")
@@ -109,43 +112,49 @@ def failing_test(
 
 
 class _Turn:
-    """The event, and the states on its two sides, as JSON has them."""
+    """The last event of a walk, and the states on its two sides as JSON."""
 
-    def __init__(self, projection: AnyProjection, store: Readable, stream: str, number: int) -> None:
-        self._projection = projection
-        self._span = Span.of(store, stream, at=f"event:{number}")
+    def __init__(self, walk: Walk[Any], number: int) -> None:
+        self._walk = walk
         self._number = number
-        self.before_json = projection.to_json(projection.initial()).decode()
         self.failed: FoldFailed | None = None
-        self.after: Any = None
+        before = after = walk.projection.to_json(walk.projection.initial())
         try:
-            for step in history(projection, store, stream, at=f"event:{number}"):
-                self.event: Event = step.event
-                if step.number < number:
-                    self.before_json = projection.to_json(step.state).decode()
-                else:
-                    self.after = step.document
+            for written in walk.written():
+                self.event: Event = written.turn.event
+                before, after = written.before, written.after
         except FoldFailed as failed:
             if failed.number != number:
                 raise
             self.event, self.failed = failed.event, failed
+            before = after
+        self.before_json = before.decode()
+        self._after_json = after
 
     @property
     def before(self) -> Any:
         return decode_json(self.before_json)
 
+    @property
+    def after(self) -> Any:
+        """Where the projection fails, the state before."""
+        return decode_json(self._after_json)
+
     def events(self) -> list[Event]:
         """All up to the event; or it alone, where there are many and the state before it comes back from its JSON."""
         if self._number > _MOST and self._comes_back():
             return [self.event]
-        return [event for _, event in self._span.numbered(allow_incomplete=False, asked_by=self._projection.name)]
+        walk = self._walk
+        numbered = walk.span.numbered(allow_incomplete=walk.allow_incomplete, asked_by=walk.projection.name)
+        return [event for _, event in numbered]
 
     def _comes_back(self) -> bool:
+        projection = self._walk.projection
         try:
-            state = self._projection.fold((self.event,), self._projection.from_json(self.before_json))
+            state = projection.fold((self.event,), projection.from_json(self.before_json))
         except FoldFailed as failed:
             return self.failed is not None and failed.reason == self.failed.reason
-        return self.failed is None and same(decode_json(self._projection.to_json(state)), self.after)
+        return self.failed is None and same(decode_json(projection.to_json(state)), self.after)
 
 
 def _asked(holds: Any, document: Any, check: str) -> bool:
