@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 
 ROWS = [
     {"errors", "inert", "moment", "wholefile"},
-    {"event", "times"},
+    {"checks", "event", "lines", "times"},
     {"record", "places", "upcast", "frames", "patches", "progress"},
     {"envelope", "handler", "stores.contract", "stores.reading", "stores.url", "delivery"},
     {"projection", "stores.base"},

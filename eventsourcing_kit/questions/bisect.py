@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple
 
 from typing_extensions import TypeVar
 
+from eventsourcing_kit.checks import json_check
 from eventsourcing_kit.errors import CheckFailed, EndsAgree, FoldFailed, InvalidOption
 from eventsourcing_kit.frames import Column, Tabular
 from eventsourcing_kit.questions.naming import EVENT_COLUMNS, event_cells
@@ -134,20 +135,8 @@ class _Asked(Generic[Result]):
 
 
 def _over_json(walk: Walk[Result], expression: str) -> Callable[[Result], bool]:
-    import jmespath  # 20 ms that only an expression needs
-    from jmespath.exceptions import JMESPathError
-
-    try:
-        search = jmespath.compile(expression).search
-    except JMESPathError:
-        expected = "a function of a state, or a JMESPath such as 'balance >= `0`'"
-        raise InvalidOption("check", found=expression, expected=expected) from None
-
-    def passes(state: Result) -> bool:
-        found = search(walk.document(state))
-        return found is not None and found is not False and found not in ("", [], {})
-
-    return passes
+    passes = json_check(expression)
+    return lambda state: passes(walk.document(state))
 
 
 def _search(walk: Walk[Result], asked: _Asked[Result], low: Place[Result]) -> Bisection[Result]:
