@@ -19,7 +19,7 @@ from eventsourcing_kit.projection import Projection
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-__all__ = ["ENTRY_POINTS", "PACKAGE", "Catalog", "Problem", "load"]
+__all__ = ["ENTRY_POINTS", "PACKAGE", "Catalog", "Problem", "load", "reason_of"]
 
 ENTRY_POINTS: Final = "eventsourcing_kit.projections"  # the group in which an installed package names its modules
 PACKAGE: Final = "projections"  # looked for in the working directory
@@ -197,11 +197,11 @@ def _import(name: str, problems: list[Problem]) -> ModuleType | None:
     try:
         return importlib.import_module(name)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a user's module does when it is imported
-        problems.append(Problem(name, _reason(name, error)))
+        problems.append(Problem(name, reason_of(name, error)))
         return None
 
 
-def _reason(name: str, error: BaseException) -> str:
+def reason_of(name: str, error: BaseException) -> str:
     if isinstance(error, EventSourcingError):
         reason = str(error)
     elif isinstance(error, ModuleNotFoundError) and error.name and f"{name}.".startswith(f"{error.name}."):

@@ -13,6 +13,7 @@
     |-- StoreError
     |   |-- InvalidStoreURL        a URL that names no store (also a ValueError)
     |   |-- StoreNotFound          the file or the table is not there
+    |   |-- IndexNotFound          a table without the index by which trails are found
     |   |-- StoreUnavailable       unreachable, throttled, locked, full or not permitted
     |   |-- StoreDamaged           a file that is no store, or a record that does not verify
     |   `-- ForeignKey             a key whose time is not in the canonical spelling
@@ -21,6 +22,7 @@
     |-- CheckFailed                the check of a bisection raised
     |-- IncompleteStream           the beginning of the stream has expired
     |-- FoldFailed                 a handler, model or upcaster raised
+    |-- FoldCrashed                a process that folded did not get to its end
     `-- RebuildsFailed             some of several streams could not be rebuilt
 
 Each message is one sentence for a person; each fact in it is an attribute for a program. No message holds any part of
@@ -40,9 +42,11 @@ __all__ = [
     "EventRefused",
     "EventSourcingError",
     "EventTooLarge",
+    "FoldCrashed",
     "FoldFailed",
     "ForeignKey",
     "IncompleteStream",
+    "IndexNotFound",
     "InvalidEnvelope",
     "InvalidMoment",
     "InvalidOption",
@@ -173,6 +177,18 @@ class StoreNotFound(StoreError):
         self.hint = hint
 
 
+class IndexNotFound(StoreError):
+    """The table at `url` has no `index`, or none that can be read yet; a scan of all streams needs none."""
+
+    def __init__(self, url: str, *, index: str) -> None:
+        super().__init__(
+            f"the table at '{url}' has no index '{index}', or is still building it: add it as infra/README.md says, "
+            "or read all streams instead, with scan=True",
+            url=url,
+        )
+        self.index = index
+
+
 class StoreUnavailable(StoreError):
     """The store did not do its work; `code` is the driver's own, and the driver's error is the cause."""
 
@@ -281,6 +297,21 @@ class FoldFailed(EventSourcingError):
         self.event_id = event_id
         self.reason = reason
         self.fields = fields
+
+
+class FoldCrashed(EventSourcingError):
+    """A process of its own, in the `world` of that name, did not get to the end of its folds of `projection`, for
+    `reason`; it was last at `stream`, where it had come to one."""
+
+    def __init__(self, projection: str, *, stream: str | None, world: str, reason: str) -> None:
+        where = f"stream '{stream}'" if stream is not None else "the import of its module"
+        super().__init__(
+            f"projection '{projection}': the process for the world '{world}' did not get beyond {where}: {reason}"
+        )
+        self.projection = projection
+        self.stream = stream
+        self.world = world
+        self.reason = reason
 
 
 class RebuildsFailed(EventSourcingError):

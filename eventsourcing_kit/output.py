@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from eventsourcing_kit.errors import InvalidOption, InvalidProjection
-from eventsourcing_kit.files import whole
 from eventsourcing_kit.inert import inert_json
 from eventsourcing_kit.moment import to_canonical
 from eventsourcing_kit.rebuilding import StreamFailure
+from eventsourcing_kit.wholefile import whole_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -75,7 +75,7 @@ def write_jsonl(
 ) -> int:
     """One JSON object a line, as `to_json` makes it; answers how many lines were written. `failures` as for `write`."""
     count = 0
-    with whole(Path(path)) as file:
+    with whole_file(path) as file:
         for line in _each(to_json, projection, answers, failures):
             file.write(f"{line}\n".encode())
             count += 1
@@ -99,7 +99,7 @@ def write_parquet(
 
     schema = _schema(arrow)
     count = 0
-    with whole(Path(path)) as file, parquet.ParquetWriter(file, schema, compression="zstd") as writer:
+    with whole_file(path) as file, parquet.ParquetWriter(file, schema, compression="zstd") as writer:
         for rows in _groups(_each(_row, projection, answers, failures)):
             writer.write_table(arrow.Table.from_pylist(rows, schema=schema))
             count += len(rows)

@@ -101,6 +101,12 @@ class Projection(Generic[State, Result]):
         """The event types that have a handler of their own, as today's events name them."""
         return frozenset(self._handlers)
 
+    @property
+    def functions(self) -> tuple[Callable[..., Any], ...]:
+        """The functions that make it: its handlers, its factory, and its key where it has one."""
+        handlers = [*self._handlers.values(), *([self._other] if self._other else [])]
+        return (*(handler.function for handler in handlers), self._initial, *([self._key] if self._key else []))
+
     def stored_types(self, type: str) -> frozenset[str]:  # noqa: A002 - the field's name
         """The types under which events for the handler of `type` may stand in a store: itself, and upcast ones."""
         return self._upcasters.sources(type)

@@ -19,8 +19,10 @@ from eventsourcing_kit.errors import (
     EventNotFound,
     EventRefused,
     EventSourcingError,
+    FoldCrashed,
     FoldFailed,
     IncompleteStream,
+    IndexNotFound,
     InvalidMoment,
     InvalidOption,
     InvalidProjection,
@@ -107,10 +109,13 @@ def code_of(error: BaseException) -> ExitCode:
     return ExitCode.USAGE if _missing_extra(error) else ExitCode.FAULT
 
 
+_OF_A_PROJECTION: Final = (
+    *(CheckFailed, FoldCrashed, FoldFailed, IncompleteStream, InvalidProjection, RebuildsFailed, SystemExit),
+)
 _CODES: Final[tuple[tuple[tuple[type[BaseException], ...], ExitCode], ...]] = (
     ((UsageProblem, InvalidMoment, InvalidOption, InvalidStoreURL, ProjectionNotFound), ExitCode.USAGE),
     ((EndsAgree, EventNotFound), ExitCode.USAGE),
-    ((CheckFailed, FoldFailed, IncompleteStream, InvalidProjection, RebuildsFailed, SystemExit), ExitCode.PROJECTION),
+    (_OF_A_PROJECTION, ExitCode.PROJECTION),
     ((EventRefused,), ExitCode.DIFFERENCE),
     ((StoreError, OSError), ExitCode.STORE),
 )
@@ -136,6 +141,8 @@ def _hint(error: BaseException) -> str:
     """What to type, where the error itself can not know of a command line."""
     if isinstance(error, ProjectionNotFound):
         return "; --app MODULE names another place"
+    if isinstance(error, IndexNotFound):
+        return " (--scan)"
     if isinstance(error, IncompleteStream):
         return " (--allow-incomplete)"
     return ""

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from eventsourcing_kit.projection import Projection
     from eventsourcing_kit.rebuilding import Rebuilt
 
-__all__ = ["rebuild"]
+__all__ = ["chosen_streams", "rebuild"]
 
 
 _NAMED: Final = 5  # streams without an event that are named
@@ -99,7 +99,7 @@ def rebuild(
     could not be rebuilt, 4 store.
     """
     printer = Printer(format)
-    chosen = _chosen(streams or [], prefix, every=every)
+    chosen = chosen_streams(streams or [], prefix, every=every)
     if output is not None:
         files.check_output(output)
     window = Window.of(start=start, at=at, known_at=known_at, tz=tz)
@@ -161,7 +161,7 @@ class _Count:
             yield rebuilt
 
 
-def _chosen(streams: list[str], prefix: str | None, *, every: bool) -> str | list[str] | None:
+def chosen_streams(streams: list[str], prefix: str | None, *, every: bool) -> str | list[str] | None:
     """What `rebuild_all` takes: None for all, a prefix, or a list."""
     if bool(streams) + (prefix is not None) + every != 1:
         raise UsageProblem("say which streams: their keys, or --prefix, or --all; one of the three")

@@ -74,7 +74,8 @@ class Walk(Generic[Result]):
                 folded = self.projection.fold_counted((event.fresh(),), state)  # a handler may change what it decodes
             except FoldFailed as failed:
                 failed.number = number
-                # Folded anew, as the handler may have spoilt the one that it was given.
+                # Not what the handler was given, which it may have spoilt.
+                failed.event = event
                 failed.state = self.to_the_end(since, until=number - 1).state
                 raise
             state = folded.state

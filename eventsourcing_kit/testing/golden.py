@@ -21,7 +21,6 @@ from urllib.parse import quote
 from eventsourcing_kit.envelope import envelope_of, parse
 from eventsourcing_kit.errors import EventRefused, EventSourcingError, InvalidEnvelope, InvalidOption
 from eventsourcing_kit.event import decode_json
-from eventsourcing_kit.files import whole
 from eventsourcing_kit.inert import inert_json, visible
 from eventsourcing_kit.lines import MAX_LINE, Source
 from eventsourcing_kit.patches import same
@@ -32,6 +31,7 @@ from eventsourcing_kit.stores import open_store
 from eventsourcing_kit.testing.differences import differences
 from eventsourcing_kit.testing.golden_file import SUFFIX, UPDATE, Entry, Golden, Head, shown
 from eventsourcing_kit.testing.updating import UPDATED
+from eventsourcing_kit.wholefile import whole_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -109,7 +109,7 @@ def write_history(
     path = Path(path)
     span = Span.of(store, stream, at=at, known_at=known_at)
     count = 0
-    with whole(path) as file:
+    with whole_file(path) as file:
         # Without a name and a time inside, so that the same events make the same bytes.
         packed = gzip.GzipFile("", "wb", fileobj=file, mtime=0) if path.suffix == ".gz" else None
         for _, event in span.numbered(allow_incomplete=False, asked_by="history"):

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from eventsourcing_kit.errors import InvalidOption
-from eventsourcing_kit.files import whole
 from eventsourcing_kit.inert import inert_json, visible
 from eventsourcing_kit.lines import Source
 from eventsourcing_kit.patches import apply_patch, encode_json
 from eventsourcing_kit.record import plain_key
+from eventsourcing_kit.wholefile import whole_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -101,7 +101,7 @@ class Golden:
         content = "".join(f"{inert_json(encode_json(line))}\n" for line in (head, *entries)).encode()
         if path.exists() and path.read_bytes() == content:
             return False
-        with whole(path) as file:
+        with whole_file(path) as file:
             file.write(content)
         return True
 

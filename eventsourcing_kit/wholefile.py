@@ -1,26 +1,23 @@
-"""Files that are written whole or not at all."""
+"""A file that is written whole or not at all."""
 
 from __future__ import annotations
 
 import os
 import secrets
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
-__all__ = ["whole"]
+__all__ = ["whole_file"]
 
 
 @contextmanager
-def whole(path: Path) -> Iterator[BinaryIO]:
-    """A file that takes the name `path` when all went well, and leaves no trace when it did not.
-
-    It is written beside it under a hidden name, so that whoever reads `path` meanwhile finds what was there before.
-    """
-    path = path.resolve()  # through a link, so that the link stays one
+def whole_file(path: str | Path) -> Iterator[BinaryIO]:
+    """A file that takes the name `path` when all went well, and leaves no trace when it did not."""
+    path = Path(path).resolve()  # through a link, so that the link stays one
     hidden = path.with_name(f".{path.name[:200]}.{secrets.token_hex(4)}.tmp")
     try:
         with hidden.open("xb") as file:
