@@ -14,9 +14,9 @@ import eventsourcing_kit
 ROOT = Path(__file__).parents[1]
 
 ROWS = [
-    {"errors", "inert", "moment"},
+    {"errors", "inert", "moment", "progress"},
     {"event", "times"},
-    {"record", "upcast", "frames", "patches", "progress"},
+    {"record", "upcast", "frames", "patches"},
     {"envelope", "handler", "stores.contract", "stores.reading", "stores.url", "delivery"},
     {"projection", "stores.base"},
     {"stores.sqlite", "stores.dynamodb"},

@@ -13,6 +13,7 @@ from eventsourcing_kit.frames import arrow, html
 from eventsourcing_kit.frames.columns import plain
 from eventsourcing_kit.frames.libraries import library
 from eventsourcing_kit.frames.spreadsheet import write_csv
+from eventsourcing_kit.progress import watched
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -48,12 +49,13 @@ class Tabular:
         """A dict for each row. Moments are aware datetimes, floored to the microsecond; JSON text is decoded."""
         columns = [(column.name, column.kind) for column in self._columns()]
         return [
-            {name: plain(kind, value) for (name, kind), value in zip(columns, row, strict=True)} for row in self._rows()
+            {name: plain(kind, value) for (name, kind), value in zip(columns, row, strict=True)}
+            for row in self._watched()
         ]
 
     def to_arrow(self) -> arro3.core.Table:
         """An Arrow table. Raises InvalidOption without the library arro3."""
-        table: arro3.core.Table = arrow.to_arrow(self._columns(), self._rows())
+        table: arro3.core.Table = arrow.to_arrow(self._columns(), self._watched())
         return table
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
@@ -68,7 +70,7 @@ class Tabular:
 
     def to_pandas(self) -> pd.DataFrame:
         """A pandas data frame with types that know missing values. Raises InvalidOption without pandas."""
-        return arrow.to_pandas(self._columns(), self._rows())
+        return arrow.to_pandas(self._columns(), self._watched())
 
     def to_csv(self, path: str | Path | None = None) -> str | None:
         """Writes CSV in UTF-8 to `path`; answers it as text where there is none.
@@ -78,10 +80,10 @@ class Tabular:
         """
         if path is None:
             text = io.StringIO(newline="")
-            write_csv(text, self._columns(), self._rows())
+            write_csv(text, self._columns(), self._watched())
             return text.getvalue()
         with Path(path).open("w", encoding="utf-8", newline="") as file:
-            write_csv(file, self._columns(), self._rows())
+            write_csv(file, self._columns(), self._watched())
         return None
 
     def _repr_html_(self) -> str:
@@ -95,3 +97,6 @@ class Tabular:
     def _caption(self) -> str:
         """A line above the table in a notebook; none where it is empty."""
         return ""
+
+    def _watched(self) -> Iterable[tuple[Any, ...]]:
+        return watched(self._rows(), "taking rows")

@@ -10,8 +10,9 @@ from typing_extensions import TypeVar
 
 from eventsourcing_kit.errors import CheckFailed, EndsAgree, FoldFailed, InvalidOption
 from eventsourcing_kit.frames import Column, Tabular
+from eventsourcing_kit.progress import watched
 from eventsourcing_kit.questions.naming import EVENT_COLUMNS, event_cells
-from eventsourcing_kit.questions.walk import Place, Walk
+from eventsourcing_kit.questions.walk import FOLDING, Place, Walk
 from eventsourcing_kit.span import Span
 
 if TYPE_CHECKING:
@@ -189,7 +190,7 @@ def _every_flip(walk: Walk[Result], asked: _Asked[Result], low: Place[Result]) -
         return _found(walk, before, walk.to_the_end(before, until=first.number), 2, tuple(flips))
 
     try:
-        for number, event, state, folded in walk.turns(low):
+        for number, event, state, folded in watched(walk.turns(low), FOLDING):
             if folded and asked(Place(state, number, event)) is not passes:
                 passes = not passes
                 flips.append(Flip(number, event, passes))

@@ -12,8 +12,9 @@ from eventsourcing_kit.errors import FoldFailed
 from eventsourcing_kit.event import decode_json
 from eventsourcing_kit.frames import Column, Tabular
 from eventsourcing_kit.patches import ABSENT, apply_patch, at_pointer, encode_json, make_patch, parents, same
+from eventsourcing_kit.progress import watched
 from eventsourcing_kit.questions.naming import EVENT_COLUMNS, event_cells
-from eventsourcing_kit.questions.walk import Walk
+from eventsourcing_kit.questions.walk import FOLDING, Walk
 from eventsourcing_kit.span import Span
 
 if TYPE_CHECKING:
@@ -138,14 +139,14 @@ def _touched(walk: Walk[Any], begin: Place[Any], patch: Patch, until: int | None
     if not patch:
         return {}
     places = {operation[name]: None for operation in patch for name in ("path", "from") if name in operation}
-    watched = {above for place in places for above in parents(place)}
+    above_them = {above for place in places for above in parents(place)}
     last: dict[str, tuple[int, Event]] = {}
     old = walk.document(begin.state)
-    for (number, event, _, _), before, after in walk.written(begin, until=until):
+    for (number, event, _, _), before, after in watched(walk.written(begin, until=until), FOLDING):
         if before == after:
             continue
         new = decode_json(after)
-        for place in watched:
+        for place in above_them:
             if not same(at_pointer(old, place), at_pointer(new, place)):
                 last[place] = number, event
         old = new
