@@ -5,23 +5,30 @@ Types count: 1, 1.0 and true are three values. The order of an object's members 
 
 from __future__ import annotations
 
-from typing import Any, Final
+import copy
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 
 from eventsourcing_kit.errors import InvalidOption
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 __all__ = [
     "ABSENT",
     "Absent",
+    "Changed",
     "Patch",
     "apply_patch",
     "at_pointer",
+    "changes",
     "check_pointer",
     "encode_json",
     "make_patch",
     "parents",
     "same",
+    "unequal_middle",
 ]
 
 Patch = list[dict[str, Any]]  # operations as RFC 6902 has them
@@ -38,6 +45,16 @@ class Absent:
 
 
 ABSENT: Final = Absent()
+
+
+class Changed(NamedTuple):
+    """An operation of a patch with the values on its two sides, as JSON text; None where there is none."""
+
+    op: str
+    path: str
+    source: str | None  # the `from` of a move
+    old: str | None
+    new: str | None
 
 
 def make_patch(before: Any, after: Any) -> Patch:
@@ -64,6 +81,19 @@ def apply_patch(document: Any, patch: Patch) -> Any:
         raise InvalidOption(
             "patch", found="an operation without its place", expected="the state it was made from"
         ) from None
+
+
+def changes(document: Any, patch: Patch) -> Iterator[Changed]:
+    """Each operation of `patch`, which has to fit `document`, with what it replaces. Neither of them is changed."""
+    from jsonpatch import JsonPatch
+
+    document = copy.deepcopy(document)
+    for operation in patch:
+        op, path = operation["op"], operation["path"]
+        old = ABSENT if op in ("add", "move") else at_pointer(document, path)
+        new = operation.get("value", ABSENT)
+        yield Changed(op, path, operation.get("from"), encode_json(old) or None, encode_json(new) or None)
+        document = JsonPatch([copy.deepcopy(operation)]).apply(document, in_place=True)
 
 
 def check_pointer(pointer: str) -> None:
@@ -134,14 +164,14 @@ def _without_equals(before: Any, after: Any) -> tuple[Any, Any]:
             {name: pair[1] for name, pair in pairs.items()} | come
         )
     if isinstance(before, list) and isinstance(after, list):
-        begin, end = _common(before, after)
+        begin, end = unequal_middle(before, after)
         blank = [_EQUAL] * begin
         return blank + before[begin : len(before) - end], blank + after[begin : len(after) - end]
     return before, after
 
 
-def _common(before: list[Any], after: list[Any]) -> tuple[int, int]:
-    """How many items both have at their beginnings, and then at their ends."""
+def unequal_middle(before: list[Any], after: list[Any]) -> tuple[int, int]:
+    """How many items both arrays have in common at their beginnings, and then at their ends."""
     ours, theirs = [_encoded(item) for item in before], [_encoded(item) for item in after]
     most = min(len(ours), len(theirs))
     begin = next((place for place in range(most) if ours[place] != theirs[place]), most)

@@ -15,8 +15,8 @@ ROOT = Path(__file__).parents[1]
 
 ROWS = [
     {"errors", "inert", "moment", "progress"},
-    {"event", "times"},
-    {"record", "upcast", "frames", "patches"},
+    {"event", "times", "patches"},
+    {"record", "upcast", "frames"},
     {"envelope", "handler", "stores.contract", "stores.reading", "stores.url", "delivery"},
     {"projection", "stores.base"},
     {"stores.sqlite", "stores.dynamodb"},

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from eventsourcing_kit.frames.columns import Column, Kind
 
-__all__ = ["PALETTE", "answer", "block", "code", "facts", "line", "strip", "table", "text"]
+__all__ = ["PALETTE", "answer", "block", "code", "facts", "line", "palette", "strip", "table", "text"]
 
 # Okabe and Ito's colours, which nearly everybody can tell apart, those that show on white and on black alike.
 PALETTE: Final = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9", "#8b7d00")
@@ -96,7 +96,7 @@ def strip(moments: Sequence[int | None], names: Sequence[str | None] = ()) -> st
         return ""
     first, last = min(known), max(known)
     labels = [name or "" for name in names] or [""] * len(moments)
-    colours = _colours(labels)
+    colours = palette(labels)
     span = (last - first) or 1
     ticks = "".join(
         f'<rect x="{4 + 632 * (ns - first) / span:.1f}" y="4" width="3" height="22" fill="{colours[name]}" '
@@ -156,7 +156,7 @@ def _legend(colours: dict[str, str]) -> str:
     return f"<p>{''.join(swatches)}</p>"
 
 
-def _colours(names: Iterable[str]) -> dict[str, str]:
+def palette(names: Iterable[str]) -> dict[str, str]:
     """A colour for each name, in the order of the names, so that one table always has the same ones."""
     ordered = sorted({*names})
     return {name: PALETTE[number] if number < len(PALETTE) else OTHERS for number, name in enumerate(ordered)}

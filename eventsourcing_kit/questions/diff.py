@@ -11,7 +11,7 @@ from typing_extensions import TypeVar
 from eventsourcing_kit.errors import FoldFailed
 from eventsourcing_kit.event import decode_json
 from eventsourcing_kit.frames import Column, Tabular
-from eventsourcing_kit.patches import ABSENT, apply_patch, at_pointer, encode_json, make_patch, parents, same
+from eventsourcing_kit.patches import apply_patch, at_pointer, changes, encode_json, make_patch, parents, same
 from eventsourcing_kit.progress import watched
 from eventsourcing_kit.questions.naming import EVENT_COLUMNS, event_cells
 from eventsourcing_kit.questions.walk import FOLDING, Walk
@@ -73,13 +73,8 @@ class Diff(Tabular, Generic[Result]):
 
     def _rows(self) -> Iterator[tuple[Any, ...]]:
         document = decode_json(self.projection.to_json(self.before))
-        for operation in self.patch:
-            op, path = operation["op"], operation["path"]
-            old = ABSENT if op in ("add", "move") else at_pointer(document, path)
-            new = operation.get("value", ABSENT)
-            values = (encode_json(value) or None for value in (old, new))
-            yield op, path, operation.get("from"), *values, *event_cells(self.numbers[path], self.touched[path])
-            document = apply_patch(document, [operation])
+        for op, path, source, old, new in changes(document, self.patch):
+            yield op, path, source, old, new, *event_cells(self.numbers[path], self.touched[path])
 
     def __repr__(self) -> str:
         return f"<Diff of {self.stream!r} by projection {self.projection.name!r}: {len(self.patch)} operations>"
@@ -139,14 +134,14 @@ def _touched(walk: Walk[Any], begin: Place[Any], patch: Patch, until: int | None
     if not patch:
         return {}
     places = {operation[name]: None for operation in patch for name in ("path", "from") if name in operation}
-    above_them = {above for place in places for above in parents(place)}
+    looked_at = {above for place in places for above in parents(place)}
     last: dict[str, tuple[int, Event]] = {}
     old = walk.document(begin.state)
     for (number, event, _, _), before, after in watched(walk.written(begin, until=until), FOLDING):
         if before == after:
             continue
         new = decode_json(after)
-        for place in above_them:
+        for place in looked_at:
             if not same(at_pointer(old, place), at_pointer(new, place)):
                 last[place] = number, event
         old = new

@@ -12,6 +12,7 @@ from eventsourcing_kit.event import decode_json
 from eventsourcing_kit.frames import Column, Tabular
 from eventsourcing_kit.patches import encode_json, make_patch
 from eventsourcing_kit.questions.naming import EVENT_COLUMNS, event_cells
+from eventsourcing_kit.questions.travel import travel
 from eventsourcing_kit.questions.walk import Walk
 from eventsourcing_kit.span import Span
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from eventsourcing_kit.event import Event
+    from eventsourcing_kit.frames.travel import TimeSlider
     from eventsourcing_kit.patches import Patch
     from eventsourcing_kit.projection import Projection
     from eventsourcing_kit.questions.walk import Written
@@ -83,6 +85,17 @@ class History(Tabular, Generic[Result]):
         for (number, event, state, folded), before, after in self._written():
             # A handler may go on to change what it has returned.
             yield Step(number, event, copy.deepcopy(state), folded=folded, before=before, after=after)
+
+    def travel(self) -> TimeSlider:
+        """A time slider for a notebook: drag it through the events, and see each with the state and what it changed.
+
+        In Python it has `at` and `state`, live; set `at` to go somewhere. Where the projection fails, it ends before
+        that event and says so. Walks the history once, and holds some hundred of its states, whatever its length.
+
+        Raises InvalidOption without the library anywidget; IncompleteStream; FoldFailed where already the state before
+        `start` can not be made; and StoreError.
+        """
+        return travel(self._walk)
 
     def _written(self) -> Iterator[Written[Result]]:
         has_begun = self._walk.span.has_begun
