@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Final
 import comm
 from comm.base_comm import BaseComm
 
-
 if TYPE_CHECKING:
     import pytest
     from playwright.sync_api import Page
@@ -68,6 +67,7 @@ class Kernel:
     def show(self, site: Site, slider: TimeSlider, *, dark: bool = False) -> Page:
         def to_python(state: dict[str, Any] | None) -> Any:
             if state is None:
+                self._taken()
                 return slider.get_state(["index", "about", "step", "at"])
             self.asked.append(state)
             if self.answers:
@@ -88,5 +88,3 @@ class Kernel:
     def _taken(self) -> list[dict[str, Any]]:
         taken, self._sent[:] = [*self._sent], []
         return taken
-
-

@@ -29,9 +29,7 @@ const STYLE = `
 .eskit-travel .ends { font-size: 11px; opacity: .75; font-variant-numeric: tabular-nums; }
 .eskit-travel .legend { display: flex; flex-wrap: wrap; gap: 2px 14px; font-size: 12px; margin: 6px 0 0; }
 .eskit-travel .swatch { display: inline-block; width: 9px; height: 9px; border-radius: 2px; margin-right: 5px; }
-.eskit-travel .notes:empty { display: none; }
-.eskit-travel .notes { margin-top: 8px; }
-.eskit-travel .notes p { margin: 0; padding: 4px 8px; border-left: 3px solid var(--edge); background: var(--mark); }
+.eskit-travel .notes p { margin: 8px 0 0; padding: 4px 8px; border-left: 3px solid var(--edge); background: var(--mark); }
 .eskit-travel .notes p.problem { border-color: var(--wrong); background: rgba(213, 94, 0, .18); }
 .eskit-travel .panes { display: flex; flex-wrap: wrap; gap: 14px 22px; margin-top: 12px; }
 .eskit-travel .panes > * { flex: 1 1 20em; min-width: 0; }
@@ -49,7 +47,7 @@ const STYLE = `
 .eskit-travel del { opacity: .75; text-decoration-thickness: 1px; }
 .eskit-travel ins { text-decoration: none; background: var(--mark); border-radius: 2px; padding: 0 2px; }
 .eskit-travel pre {
-  margin: 0; padding: 6px 0; border: 1px solid var(--line); border-radius: 4px; height: 22em; overflow: auto;
+  margin: 0; padding: 6px 0; border: 1px solid var(--line); border-radius: 4px; height: 18em; overflow: auto;
   resize: vertical;
 }
 .eskit-travel pre span, .eskit-travel pre mark { display: block; padding: 0 10px; border-left: 3px solid transparent;

@@ -243,7 +243,7 @@ class _Ticks:
         return {
             "ticks": [[round((ns - first) / length, 5), position, colour[name]] for ns, position, name in marks],
             "types": legend[:7] + ([["others", legend[7][1]]] if len(legend) > 7 else []),
-            "ends": [to_canonical(first), to_canonical(last)],
+            "ends": [f"{to_canonical(ns)[:19].replace('T', ' ')}Z" for ns in (first, last)],
         }
 
 
