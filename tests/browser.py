@@ -1,36 +1,65 @@
-"""A real Chromium for pages that are made here, with no way out: what a page asks for beyond them is refused and noted.
-
-Where there is no Chromium the tests are skipped, and say so; in CI they fail, so that nobody takes silence for a pass.
-"""
+"""Debian's Chromium, driven by playwright: what a page does that is opened from HTML alone, with no network."""
 
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import pytest
-from playwright.sync_api import sync_playwright
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from playwright.sync_api import Browser, Page, Route
 
-CHROMIUM: Final = Path("/usr/bin/chromium")
+__all__ = ["CHROMIUM", "Site", "browser", "chromium", "opened", "site"]
+
+CHROMIUM: Final = Path(os.environ.get("CHROMIUM", "/usr/bin/chromium"))
 ORIGIN: Final = "http://127.0.0.1"  # nothing listens there: every request is answered by `Site`
 
 _ALONE: Final = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 )
 _POLICY: Final = "default-src 'none'; script-src 'self'; style-src 'unsafe-inline'; img-src data:"
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """The browser. Where there is none the test is skipped, but fails where CI is set: there must be one."""
+    if not CHROMIUM.exists():
+        if os.environ.get("CI"):
+            pytest.fail(f"there is no browser at '{CHROMIUM}'; install chromium, or say in CHROMIUM where it is")
+        pytest.skip(f"there is no browser at '{CHROMIUM}'")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[*_ALONE])
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+@contextmanager
+def opened(browser: Browser, html: str) -> Iterator[tuple[Page, list[str]]]:
+    """A page with this HTML, and the addresses that it has asked for, each of which it was refused."""
+    page = browser.new_page(offline=True)
+    asked: list[str] = []
+
+    def refuse(route: Route) -> None:
+        asked.append(route.request.url)
+        route.abort()
+
+    page.route("**/*", refuse)
+    try:
+        page.set_content(html, wait_until="load")
+        yield page, asked
+    finally:
+        page.close()
 
 
 @dataclass
@@ -64,13 +93,8 @@ class Site:
 
 @pytest.fixture(scope="module")  # no longer: while playwright runs, nothing else in this process can use asyncio
 def browser() -> Iterator[Browser]:
-    if not CHROMIUM.exists():
-        reason = f"there is no Chromium at {CHROMIUM}"
-        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[*_ALONE])
+    with chromium() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -88,11 +88,21 @@ class Tabular:
 
     def _repr_html_(self) -> str:
         """What a notebook shows: the first rows and when they happened; HTML that runs nothing and loads nothing."""
-        first = list(islice(self._rows(), SHOWN + 1))
-        shown, more = first[:SHOWN], ""
+        rows: Iterable[tuple[Any, ...]] = self._rows()
+        columns = self._columns()
+        if chosen := self._shown():
+            places = [[column.name for column in columns].index(name) for name in chosen]
+            columns = tuple(columns[place] for place in places)
+            rows = (tuple(row[place] for place in places) for row in rows)
+        first = list(islice(rows, SHOWN + 1))
+        more = ""
         if len(first) > SHOWN:  # without going over all rows only to count them
             more = f"… and {len(self) - SHOWN:,} more" if isinstance(self, Sized) else "… and more"
-        return html.answer(self._columns(), shown, caption=self._caption(), more=more)
+        return html.answer(columns, first[:SHOWN], caption=self._caption(), more=more)
+
+    def _shown(self) -> tuple[str, ...]:
+        """The names of the columns that a notebook shows, in their order; all of them where it is empty."""
+        return ()
 
     def _caption(self) -> str:
         """A line above the table in a notebook; none where it is empty."""

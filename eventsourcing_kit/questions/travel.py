@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple
 from typing_extensions import TypeVar
 
 from eventsourcing_kit.errors import EventNotFound, FoldFailed
-from eventsourcing_kit.event import decode_json
+from eventsourcing_kit.event import decode_json, moment_or_none
 from eventsourcing_kit.frames.html import palette
 from eventsourcing_kit.frames.libraries import library
 from eventsourcing_kit.frames.marked import marked_lines, shortened
@@ -19,7 +19,6 @@ from eventsourcing_kit.progress import watched
 from eventsourcing_kit.questions.naming import event_label
 from eventsourcing_kit.questions.walk import FOLDING, Place, Turn
 from eventsourcing_kit.span import EVENT, Span
-from eventsourcing_kit.stores.reading import UNREADABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -212,11 +211,7 @@ def _origin(walk: Walk[Result]) -> Place[Result]:
 
 
 def _moment(event: Event | None) -> int | None:
-    """None where an older writer left a time that can not be read."""
-    try:
-        return None if event is None else event.moment_ns
-    except UNREADABLE:
-        return None
+    return None if event is None else moment_or_none(event)
 
 
 class _Ticks:

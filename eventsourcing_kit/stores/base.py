@@ -15,18 +15,20 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final, Self
 
 from eventsourcing_kit.errors import EventConflict, EventExpired, EventRefused, StoreDamaged
+from eventsourcing_kit.event import UNREADABLE
 from eventsourcing_kit.moment import to_microseconds
 from eventsourcing_kit.record import MAX_KEY, content_digest, decode, decode_head, digest, encode, encode_head, head_of
 from eventsourcing_kit.stores.contract import Counts, Outcome
-from eventsourcing_kit.stores.reading import UNREADABLE, StreamReading, Window
+from eventsourcing_kit.stores.reading import StreamReading, Window
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from contextlib import AbstractContextManager
     from datetime import datetime
     from types import TracebackType
 
     from eventsourcing_kit.event import Event
+    from eventsourcing_kit.frames import Events
     from eventsourcing_kit.record import Head, Record
 
 __all__ = ["BaseStore"]
@@ -179,6 +181,42 @@ class BaseStore(ABC):
             now=self._clock(),
         )
 
+    def events(
+        self,
+        stream: str | Iterable[str] | None = None,
+        *,
+        prefix: str = "",
+        start: datetime | str | None = None,
+        at: datetime | str | None = None,
+        known_at: datetime | str | None = None,
+        types: Iterable[str] = (),
+        columns: Mapping[str, str] | None = None,
+        tz: str = "UTC",
+    ) -> Events:
+        """The events of one stream, of several, of all with a prefix, or of the whole store, to iterate or as a table.
+
+            store.events("order-17")                                                   in a notebook: what happened
+            store.events(prefix="order-", columns={"amount": "data.amount"}).to_polars()
+
+        From `start` up to `at`, both inclusive; `known_at` leaves out what was recorded later. `columns` are JMESPaths
+        into the detail, each a typed column. `tz` is the zone of times that name none. Nothing is read before it is
+        asked for. Raises InvalidMoment and InvalidOption at once, and what `read` raises when it is iterated.
+        """
+        from eventsourcing_kit.frames import Events  # which a function that only appends never loads
+
+        return Events(
+            self,
+            streams=stream,
+            prefix=prefix,
+            start=start,
+            at=at,
+            known_at=known_at,
+            types=types,
+            columns=columns,
+            tz=tz,
+            now=self._clock(),
+        )
+
     def records(self, stream: str, *, low: str = _LOWEST) -> Iterator[Event]:
         """Each row of a stream as it lies there, from the key `low` on, in ascending bytes of the key: expired rows,
         bookkeeping and keys in other spellings, too. For those who look after a store; others `read`."""
@@ -197,6 +235,17 @@ class BaseStore(ABC):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.url!r}>"
+
+    def _repr_html_(self) -> str:
+        from eventsourcing_kit.frames.showing import store_html
+
+        kind = type(self).__name__.removesuffix("Store")
+        return store_html(kind, self.url, retention_days=self.retention_days, glimpse=self._glimpse)
+
+    def _glimpse(self, limit: int) -> tuple[list[str], bool]:
+        """At most `limit` streams, and whether there may be more, at little cost whatever the store's size."""
+        names = list(islice(self.streams(), limit + 1))
+        return names[:limit], len(names) > limit
 
     # What an adapter brings
 

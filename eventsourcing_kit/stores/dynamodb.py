@@ -88,19 +88,28 @@ class DynamoDBStore(BaseStore):
             )
 
     def streams(self, prefix: str = "") -> Iterator[str]:
+        found: set[str] = set()
+        with self._translated("listing streams"):
+            for page in self._client.get_paginator("scan").paginate(**self._scan()):
+                found.update(item["pk"]["S"] for item in page["Items"])
+        yield from sorted(stream for stream in found if stream.startswith(prefix))
+
+    def _glimpse(self, limit: int) -> tuple[list[str], bool]:
+        # One page: to list the streams of a table is to read all of it, which a notebook must not do unasked.
+        with self._translated("listing streams"):
+            page = self._client.scan(**self._scan())
+        found = sorted({item["pk"]["S"] for item in page["Items"]})
+        return found[:limit], len(found) > limit or "LastEvaluatedKey" in page
+
+    def _scan(self) -> dict[str, Any]:
         seconds, ns = divmod(self._clock(), 1_000_000_000)
-        request: dict[str, Any] = {
+        return {
             "TableName": self.table,
             "ProjectionExpression": "pk",
             "FilterExpression": "sk > :bookkeeping AND (attribute_not_exists(expireRecord) OR expireRecord > :now)",
             "ExpressionAttributeValues": {":bookkeeping": {"S": "#~"}, ":now": {"N": f"{seconds}.{ns:09d}"}},
             "ConsistentRead": True,
         }
-        found: set[str] = set()
-        with self._translated("listing streams"):
-            for page in self._client.get_paginator("scan").paginate(**request):
-                found.update(item["pk"]["S"] for item in page["Items"])
-        yield from sorted(stream for stream in found if stream.startswith(prefix))
 
     def close(self) -> None:
         if "_client" in self.__dict__:
