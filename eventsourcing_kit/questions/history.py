@@ -11,14 +11,18 @@ from typing_extensions import TypeVar
 from eventsourcing_kit.event import decode_json
 from eventsourcing_kit.frames import Column, Tabular
 from eventsourcing_kit.patches import encode_json, make_patch
+from eventsourcing_kit.progress import watched
 from eventsourcing_kit.questions.naming import EVENT_COLUMNS, event_cells
+from eventsourcing_kit.questions.series import plot
 from eventsourcing_kit.questions.travel import travel
-from eventsourcing_kit.questions.walk import Walk
+from eventsourcing_kit.questions.walk import FOLDING, Walk
 from eventsourcing_kit.span import Span
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
+
+    import altair as alt
 
     from eventsourcing_kit.event import Event
     from eventsourcing_kit.frames.travel import TimeSlider
@@ -96,6 +100,19 @@ class History(Tabular, Generic[Result]):
         `start` can not be made; and StoreError.
         """
         return travel(self._walk)
+
+    def plot(self, path: str | None = None) -> alt.Chart:
+        """What stands at `path` over time, an Altair chart: a number as a line of steps, other values as steps between.
+
+        `path` is a JMESPath over the state as JSON (`totals.sum`, `lines[0].price`, `length(lines)`); without one the
+        state itself has to be a number. Of more steps than a chart shows, the extremes of each stretch of time stay,
+        and the chart says so.
+
+        Raises InvalidOption where `path` never leads to a value, with those that there are, or without the library
+        altair; and as iterating does, where the `answer` of a FoldFailed is the chart up to there.
+        """
+        named = f"{path or 'state'} of {self.stream} by projection {self.projection}"
+        return plot(watched(self._written(), FOLDING), path, title=named)
 
     def _written(self) -> Iterator[Written[Result]]:
         has_begun = self._walk.span.has_begun
