@@ -11,6 +11,7 @@ from eventsourcing_kit.frames import Column, Tabular
 from eventsourcing_kit.patches import ABSENT, at_pointer, check_pointer, encode_json, same
 from eventsourcing_kit.progress import watched
 from eventsourcing_kit.questions.naming import EVENT_COLUMNS, event_cells
+from eventsourcing_kit.questions.pages import blame_html
 from eventsourcing_kit.questions.walk import FOLDING, Walk
 from eventsourcing_kit.span import Span
 
@@ -75,6 +76,9 @@ class Blame(Tabular, Sequence[Change]):
         for change in self._changes:
             values = (encode_json(value) or None for value in (change.old, change.new))
             yield *event_cells(change.number, change.event), change.op, *values
+
+    def _repr_html_(self) -> str:
+        return blame_html(self, title=repr(self)[1:-1])
 
     def __repr__(self) -> str:
         return f"<Blame of {self.pointer!r} in {self.stream!r} by projection {self.projection!r}: {len(self)} changes>"

@@ -14,6 +14,7 @@ from eventsourcing_kit.frames import Column, Tabular
 from eventsourcing_kit.patches import apply_patch, at_pointer, changes, encode_json, make_patch, parents, same
 from eventsourcing_kit.progress import watched
 from eventsourcing_kit.questions.naming import EVENT_COLUMNS, event_cells
+from eventsourcing_kit.questions.pages import diff_html
 from eventsourcing_kit.questions.walk import FOLDING, Walk
 from eventsourcing_kit.span import Span
 
@@ -75,6 +76,9 @@ class Diff(Tabular, Generic[Result]):
         document = decode_json(self.projection.to_json(self.before))
         for op, path, source, old, new in changes(document, self.patch):
             yield op, path, source, old, new, *event_cells(self.numbers[path], self.touched[path])
+
+    def _repr_html_(self) -> str:
+        return diff_html(self, title=repr(self)[1:-1])
 
     def __repr__(self) -> str:
         return f"<Diff of {self.stream!r} by projection {self.projection.name!r}: {len(self.patch)} operations>"

@@ -13,6 +13,7 @@ from eventsourcing_kit.frames import Column, Tabular
 from eventsourcing_kit.patches import encode_json, make_patch
 from eventsourcing_kit.progress import watched
 from eventsourcing_kit.questions.naming import EVENT_COLUMNS, event_cells
+from eventsourcing_kit.questions.pages import history_html
 from eventsourcing_kit.questions.series import plot
 from eventsourcing_kit.questions.travel import travel
 from eventsourcing_kit.questions.walk import FOLDING, Walk
@@ -126,6 +127,9 @@ class History(Tabular, Generic[Result]):
     def _rows(self) -> Iterator[tuple[Any, ...]]:
         for (number, event, _, folded), before, after in self._written():
             yield *event_cells(number, event), folded, encode_json(_change(before, after)), after.decode()
+
+    def _repr_html_(self) -> str:
+        return history_html(self._written(), title=repr(self)[1:-1])
 
     def __repr__(self) -> str:
         return f"<History of {self.stream!r} by projection {self.projection!r}>"
