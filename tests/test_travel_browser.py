@@ -99,6 +99,21 @@ def test_keys_move_it_and_python_follows(site: Site, kernel: Kernel, shop: BaseS
     assert slider.state == Order("shipped", 42)
 
 
+def test_arrow_keys_are_its_own_in_a_page_that_has_shortcuts(site: Site, kernel: Kernel, shop: BaseStore) -> None:
+    page = kernel.show(site, history(orders, shop, "order-17").travel())
+    page.evaluate(
+        """() => {
+          const taken = (event) => event.preventDefault();
+          document.addEventListener("keydown", taken);  // as most pages do
+          document.addEventListener("keydown", (event) => {  // as JupyterLab does
+            if (!event.target.closest("[data-lm-suppress-shortcuts=true]")) taken(event);
+          }, true);
+        }"""
+    )
+    page.get_by_role("slider").press("ArrowLeft")
+    expect(page.locator(".count")).to_have_text("3 of 4")
+
+
 def test_a_drag_ends_where_it_is_let_go(site: Site, kernel: Kernel, shop: BaseStore) -> None:
     shop.append_many(
         parse(envelope("Paid", amount=1, time=f"2026-03-02T{n // 60:02}:{n % 60:02}:00Z")) for n in range(96)

@@ -33,8 +33,9 @@ const STYLE = `
 .eskit-travel .notes p.problem { border-color: var(--wrong); background: rgba(213, 94, 0, .18); }
 .eskit-travel .panes { display: flex; flex-wrap: wrap; gap: 14px 22px; margin-top: 12px; }
 .eskit-travel .panes > * { flex: 1 1 20em; min-width: 0; }
+.eskit-travel .panes > :first-child { flex-grow: 1.3; }
 .eskit-travel dl { display: grid; grid-template-columns: max-content 1fr; gap: 1px 12px; margin: 0 0 12px; }
-.eskit-travel dt { opacity: .75; margin: 0; }
+.eskit-travel dt { font-weight: 400; opacity: .75; margin: 0; }
 .eskit-travel dd { margin: 0; overflow-wrap: anywhere; user-select: all; font-variant-numeric: tabular-nums; }
 .eskit-travel code, .eskit-travel pre {
   font: 12px/1.5 ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; color: inherit; background: none;
@@ -137,7 +138,8 @@ function render({ model, el }) {
   const changes = make("ul", { tabindex: 0, "aria-label": "Changes" });
   const state = make("pre", { tabindex: 0, "aria-label": "State as JSON" });
 
-  const root = make("section", { class: "eskit-travel", "aria-label": about.title },
+  // JupyterLab takes the arrow keys for its cells, unless an element says that they are its own; others listen further out.
+  const root = make("section", { class: "eskit-travel", "aria-label": about.title, "data-lm-suppress-shortcuts": "true" },
     make("header", {}, make("h3", {}, about.title), count),
     line.svg,
     slider,
@@ -231,6 +233,7 @@ function render({ model, el }) {
     return index === 0 || before.length === 0 ? null : before[before.length - 1][0];
   }
 
+  slider.addEventListener("keydown", (event) => event.stopPropagation());
   slider.addEventListener("input", () => goTo(Number(slider.value)));
   model.on("change:step", show);
   show();
