@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from eventsourcing_kit.questions.revisions import Revisions, revisions
     from eventsourcing_kit.rebuilding import Rebuilt, rebuild, rebuild_all
     from eventsourcing_kit.stores import open_store
+    from eventsourcing_kit.trails import SimilarTrails, Trail, similar_trails, trail
     from eventsourcing_kit.upcast import Upcasters
 
 __all__ = [
@@ -53,6 +54,10 @@ __all__ = [
     "Bisection",
     "revisions",
     "Revisions",
+    "trail",
+    "Trail",
+    "similar_trails",
+    "SimilarTrails",
     "EventSourcingError",
 ]
 
@@ -76,6 +81,10 @@ _PLACES = {
     "Bisection": "questions.bisect",
     "revisions": "questions.revisions",
     "Revisions": "questions.revisions",
+    "trail": "trails",
+    "Trail": "trails",
+    "similar_trails": "trails",
+    "SimilarTrails": "trails",
     "EventSourcingError": "errors",
 }
 

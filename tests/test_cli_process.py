@@ -226,7 +226,7 @@ def test_the_shell_completes_commands_projections_and_streams(desk: Desk) -> Non
         "orders = Projection('orders', initial=dict)\n"
         "stock = Projection('stock', initial=dict)\n",
     )
-    assert completed(desk, "eskit r", 1) == ["rebuild", "redrive"]
+    assert completed(desk, "eskit re", 1) == ["rebuild", "redrive", "revisions"]
     assert completed(desk, "eskit rebuild o", 2) == ["orders"]
     assert completed(desk, "eskit rebuild orders ord", 3) == ["order-1", "order-2"]
     assert completed(desk, "eskit events --store sqlite:///nowhere.db ord", 4) == []

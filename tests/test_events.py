@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from eventsourcing_kit import Event
     from eventsourcing_kit.stores.base import BaseStore
 
 PLACED = event("OrderPlaced", id="e-1", time="2026-03-01T10:00:00Z", total=42, items=[{"sku": "mug"}, {"sku": "pen"}])
@@ -157,10 +158,18 @@ def test_one_quick_decoding_says_the_same_as_an_event_does(detail: str) -> None:
         whole = None
     expected = [jmespath.search(path, whole) for path in searches]
     for each in (row, packed):
+        known = [(moment_or_none(each),), (detail_line(each),)]
         for path, value in zip(searches, expected, strict=True):
-            assert Details([path]).of(each) == (moment_or_none(each), detail_line(each), value)
-        assert Details(["data.total", "class"]).of(each)[2:] == (expected[0], expected[8])
-        assert Details().of(each) == (moment_or_none(each), detail_line(each))
+            assert columns_of([path], each) == [*known, (value,)]
+        assert columns_of(["data.total", "class"], each) == [*known, (expected[0],), (expected[8],)]
+        assert columns_of([], each) == known
+        other = columns_of(["data.total"], each, PLACED)
+        assert other[:2] == [(*known[0], PLACED.moment_ns), (*known[1], PLACED.detail_json)]
+        assert other[2] == (expected[0], 42)
+
+
+def columns_of(paths: list[str], *events: Event) -> list[tuple[Any, ...]]:
+    return [tuple(column) for column in Details(paths).of(events)]
 
 
 @given(

@@ -6,12 +6,14 @@ import gzip
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from random import Random
 
 import pytest
 
-from eventsourcing_kit import open_store, parse, rebuild
+from eventsourcing_kit import bisect, blame, diff, history, open_store, parse, rebuild
+from eventsourcing_kit.patches import ABSENT
 from eventsourcing_kit.stores.base import BaseStore
 from eventsourcing_kit.stores.contract import Counts
 from projections.git_tree import tree
@@ -112,3 +114,63 @@ def test_on_dynamodb_every_state_is_gits_own(dynamodb_url: str, envelopes: list[
         counts = deliver(store, envelopes, seed=7)
         assert (counts.stored, counts.duplicate, counts.other_id, counts.twins) == (4560, 1140, 0, 2993)
         assert differences(store, [oracle[0], oracle[11], oracle[23]]) == []
+
+
+@pytest.fixture(scope="module", params=["sqlite", "dynamodb"])
+def told(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, envelopes: list[str]
+) -> Iterator[BaseStore]:
+    """The whole history in a store of each kind, for questions."""
+    url = f"sqlite:///{tmp_path_factory.mktemp('git')}/events.db"
+    if request.param == "dynamodb":
+        endpoint = request.getfixturevalue("dynamodb_endpoint")
+        url = f"dynamodb://eskit-test-git?region=eu-west-1&endpoint_url={endpoint}"
+    with open_store(url) as store:
+        store.create_table()
+        deliver(store, envelopes, seed=8)
+        yield store
+
+
+def test_the_difference_between_two_moments_is_the_difference_between_gits_trees(
+    told: BaseStore, oracle: list[Said]
+) -> None:
+    for before, after in pairwise(oracle[::6]):
+        found = diff(tree, told, "httpx", before.at, after.at)
+        assert (found.before, found.apply(before.tree)) == (before.tree, after.tree)
+        changed = {path for path, _ in before.tree.items() ^ after.tree.items()}
+        assert {parts(place)[1] for place in found.touched} == changed
+
+
+def parts(pointer: str) -> list[str]:
+    return [part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")]
+
+
+def test_who_changed_a_file_is_what_the_envelopes_say(told: BaseStore, envelopes: list[str]) -> None:
+    path = "httpx/_client.py"
+    found = blame(tree, told, "httpx", f"/{path.replace('/', '~1')}")
+    data = [json.loads(line)["detail"]["data"] for line in envelopes]
+    blobs = [each["blob"] for each in data if each["path"] == path]
+    assert sorted(str(change.new) for change in found) == sorted("ABSENT" if blob is None else blob for blob in blobs)
+    assert found[-1].old is ABSENT
+    for after, before in pairwise(found):
+        assert after.old == before.new
+
+
+def test_the_first_moment_with_a_file_is_found(told: BaseStore, envelopes: list[str]) -> None:
+    path = "httpx/_client.py"
+    found = bisect(tree, told, "httpx", lambda files: path not in files, bad="2020-06-01")
+    assert (found.event.type, found.event.data["path"]) == ("FileAdded", path)
+    assert found.after == {**found.before, path: found.event.data["blob"]}
+    assert found.folds <= 14  # ceil(log2 4,560) + 1
+
+
+def test_every_step_of_the_history_changes_the_file_that_its_event_names(told: BaseStore, oracle: list[Said]) -> None:
+    files: dict[str, str] = {}
+    steps = 0
+    for step in history(tree, told, "httpx", at=oracle[2].at):
+        path, blob = step.event.data["path"], step.event.data["blob"]
+        files = {name: value for name, value in files.items() if name != path} | ({path: blob} if blob else {})
+        assert step.state == files
+        assert [parts(operation["path"])[1:] for operation in step.patch] in ([[path]], [])
+        steps += 1
+    assert (files, steps) == (oracle[2].tree, oracle[2].events)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from eventsourcing_kit.cli import admin, ingest, rebuild, redrive, show
+from eventsourcing_kit.cli import admin, ingest, questions, rebuild, redrive, show, trail
 from eventsourcing_kit.cli.faults import ExitCode, reported, usage_error
 from eventsourcing_kit.cli.talk import say
 
@@ -30,6 +30,9 @@ to stderr. 'eskit COMMAND --help' has examples.
   eskit streams                                  what is there
   eskit rebuild orders order-17 --at 2026-03-01  a state at a moment
   eskit rebuild orders --all -o orders.parquet   all states, in a file
+  eskit timeline orders order-17                 what each event changed
+  eskit bisect orders order-17 'total >= `0`'    the event that broke it
+  eskit trail cart-5                             what hangs together, across streams
 """
 _EXIT_CODES = """[bold]Exit codes[/]
 
@@ -91,6 +94,12 @@ app.command("ingest")(ingest.ingest)
 app.command("streams")(show.streams)
 app.command("events")(show.events)
 app.command("rebuild")(rebuild.rebuild)
+app.command("timeline")(questions.timeline)
+app.command("diff")(questions.diff)
+app.command("blame")(questions.blame)
+app.command("bisect")(questions.bisect)
+app.command("revisions")(questions.revisions)
+app.command("trail")(trail.trail)
 app.command("doctor")(admin.doctor)
 app.command("create-table")(admin.create_table)
 app.command("migrate")(admin.migrate)

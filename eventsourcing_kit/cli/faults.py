@@ -14,10 +14,14 @@ import typer
 
 from eventsourcing_kit.cli.talk import say, silence
 from eventsourcing_kit.errors import (
+    CheckFailed,
+    EndsAgree,
+    EventNotFound,
     EventRefused,
     EventSourcingError,
     FoldFailed,
     IncompleteStream,
+    IndexNotFound,
     InvalidMoment,
     InvalidOption,
     InvalidProjection,
@@ -82,7 +86,13 @@ def reported() -> Iterator[None]:
 def say_error(error: BaseException) -> None:
     """The error in one line; where a user's function raised, also the last places in their code."""
     say(_sentence(error))
-    cause = error.__cause__ if isinstance(error, FoldFailed) else error if isinstance(error, SystemExit) else None
+    cause = (
+        error.__cause__
+        if isinstance(error, (CheckFailed, FoldFailed))
+        else error
+        if isinstance(error, SystemExit)
+        else None
+    )
     if cause is not None:
         frames = _frames(cause)
         users = [frame for frame in frames if _is_users(frame.file)]
@@ -100,7 +110,8 @@ def code_of(error: BaseException) -> ExitCode:
 
 _CODES: Final[tuple[tuple[tuple[type[BaseException], ...], ExitCode], ...]] = (
     ((UsageProblem, InvalidMoment, InvalidOption, InvalidStoreURL, ProjectionNotFound), ExitCode.USAGE),
-    ((FoldFailed, IncompleteStream, InvalidProjection, RebuildsFailed, SystemExit), ExitCode.PROJECTION),
+    ((EndsAgree, EventNotFound), ExitCode.USAGE),
+    ((CheckFailed, FoldFailed, IncompleteStream, InvalidProjection, RebuildsFailed, SystemExit), ExitCode.PROJECTION),
     ((EventRefused,), ExitCode.DIFFERENCE),
     ((StoreError, OSError), ExitCode.STORE),
 )
@@ -126,6 +137,8 @@ def _hint(error: BaseException) -> str:
     """What to type, where the error itself can not know of a command line."""
     if isinstance(error, ProjectionNotFound):
         return "; --app MODULE names another place"
+    if isinstance(error, IndexNotFound):
+        return " (--scan)"
     if isinstance(error, IncompleteStream):
         return " (--allow-incomplete)"
     return ""

@@ -18,11 +18,17 @@ from eventsourcing_kit.stores import open_store
 from eventsourcing_kit.stores.url import parse_url
 
 __all__ = [
+    "AllowIncompleteOption",
     "AppOption",
     "AtOption",
+    "CausationPathOption",
+    "CorrelationPathOption",
     "FormatOption",
+    "KnownAtOption",
+    "ProjectionArgument",
     "StartOption",
     "StoreOption",
+    "StreamArgument",
     "StreamPathOption",
     "TzOption",
     "projections",
@@ -77,17 +83,31 @@ AppOption = Annotated[
 ]
 FormatOption = Annotated[
     Format | None,
-    typer.Option("--format", help="A table on a terminal and JSON Lines in a pipe, unless chosen", show_default=False),
+    typer.Option(
+        "--format",
+        help="A table on a terminal and JSON Lines in a pipe, unless chosen: table, jsonl or csv",
+        show_default=False,
+    ),
 ]
 AtOption = Annotated[
     str | None,
     typer.Option(
         "--at",
         metavar="T",
-        help="Up to and including this moment: 2026-03-01T11:03:27Z, 2026-03-01, '2h ago', 'yesterday 9am'",
+        help="Up to and including this moment: 2026-03-01T11:03:27Z, 2026-03-01, '2h ago', 'yesterday 9am', "
+        "event:ID or event:N",
         show_default=False,
     ),
 ]
+KnownAtOption = Annotated[
+    str | None,
+    typer.Option("--known-at", metavar="K", help="With only what was recorded up to this moment", show_default=False),
+]
+AllowIncompleteOption = Annotated[
+    bool, typer.Option("--allow-incomplete", help="Fold what is left where the beginning of a stream has expired")
+]
+ProjectionArgument = Annotated[str, typer.Argument(metavar="NAME", help="The projection", autocompletion=projections)]
+StreamArgument = Annotated[str, typer.Argument(metavar="STREAM", help="The stream's key", autocompletion=streams)]
 StartOption = Annotated[
     str | None,
     typer.Option("--start", metavar="T", help="From this moment on, itself included", show_default=False),
@@ -96,4 +116,12 @@ TzOption = Annotated[str, typer.Option("--tz", metavar="ZONE", help="The zone of
 StreamPathOption = Annotated[
     str | None,
     typer.Option(metavar="JMESPATH", help="Where the stream's key stands in an envelope, if elsewhere"),
+]
+CorrelationPathOption = Annotated[
+    str | None,
+    typer.Option(metavar="JMESPATH", help="A further place of the correlation id in an envelope, looked at first"),
+]
+CausationPathOption = Annotated[
+    str | None,
+    typer.Option(metavar="JMESPATH", help="A further place of the causation id in an envelope, looked at first"),
 ]

@@ -12,8 +12,17 @@ import typer
 from eventsourcing_kit import output as files
 from eventsourcing_kit.cli import settings
 from eventsourcing_kit.cli.faults import UsageProblem, code_of, say_error
-from eventsourcing_kit.cli.options import AppOption, AtOption, FormatOption, StartOption, StoreOption, TzOption
-from eventsourcing_kit.cli.options import projections as complete_projections
+from eventsourcing_kit.cli.options import (
+    AllowIncompleteOption,
+    AppOption,
+    AtOption,
+    FormatOption,
+    KnownAtOption,
+    ProjectionArgument,
+    StartOption,
+    StoreOption,
+    TzOption,
+)
 from eventsourcing_kit.cli.options import streams as complete_streams
 from eventsourcing_kit.cli.show import check_stream
 from eventsourcing_kit.cli.tables import Printer
@@ -42,7 +51,7 @@ class OnError(StrEnum):
 
 
 def rebuild(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="The projection", autocompletion=complete_projections)],
+    name: ProjectionArgument,
     streams: Annotated[
         list[str] | None,
         typer.Argument(metavar="STREAM", help="The streams, by their keys", autocompletion=complete_streams),
@@ -51,10 +60,7 @@ def rebuild(
     every: Annotated[bool, typer.Option("--all", help="All streams")] = False,
     prefix: Annotated[str | None, typer.Option(help="All streams that begin with this", show_default=False)] = None,
     at: AtOption = None,
-    known_at: Annotated[
-        str | None,
-        typer.Option(metavar="K", help="With only what was recorded up to this moment", show_default=False),
-    ] = None,
+    known_at: KnownAtOption = None,
     start: StartOption = None,
     tz: TzOption = "UTC",
     output: Annotated[
@@ -63,9 +69,7 @@ def rebuild(
             "--output", "-o", metavar="FILE", help="Write into FILE.jsonl or FILE.parquet", show_default=False
         ),
     ] = None,
-    allow_incomplete: Annotated[
-        bool, typer.Option("--allow-incomplete", help="Fold what is left where the beginning of a stream has expired")
-    ] = False,
+    allow_incomplete: AllowIncompleteOption = False,
     on_error: Annotated[
         OnError, typer.Option(help="Where a handler raises: give up that stream, or skip and count that event")
     ] = OnError.stop,

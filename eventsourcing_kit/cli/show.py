@@ -11,7 +11,7 @@ import typer
 
 from eventsourcing_kit.cli import settings
 from eventsourcing_kit.cli.faults import UsageProblem
-from eventsourcing_kit.cli.options import AtOption, FormatOption, StartOption, StoreOption, TzOption
+from eventsourcing_kit.cli.options import AtOption, FormatOption, StartOption, StoreOption, StreamArgument, TzOption
 from eventsourcing_kit.cli.options import streams as complete_streams
 from eventsourcing_kit.cli.tables import Printer
 from eventsourcing_kit.cli.talk import say
@@ -19,6 +19,7 @@ from eventsourcing_kit.cli.window import Window
 from eventsourcing_kit.errors import StoreDamaged
 from eventsourcing_kit.event import detail_line, moment_or_none
 from eventsourcing_kit.moment import to_canonical
+from eventsourcing_kit.span import Span
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -66,7 +67,7 @@ def streams(
 
 
 def events(
-    stream: Annotated[str, typer.Argument(metavar="STREAM", help="The stream's key", autocompletion=complete_streams)],
+    stream: StreamArgument,
     *,
     at: AtOption = None,
     start: StartOption = None,
@@ -103,8 +104,10 @@ def events(
     with settings.store(store_url) as store, printer.progress("reading"):
         if window != Window():
             window.tell()
-        reading = store.read(stream, start=window.start, at=window.at, types=types or ())
-        chosen: Iterable[Event] = islice(reading, limit) if limit else deque(reading, tail) if tail else reading
+        span = Span.of(store, stream, start=window.start, at=window.at)
+        reading = span.read()
+        found = (event for event in span.cut(reading) if not types or event.type in types)
+        chosen: Iterable[Event] = islice(found, limit) if limit else deque(found, tail) if tail else found
         if not _show_events(printer, store, chosen, details=details):
             say(f"stream '{stream}' has no such event")
         if not limit and reading.expired_since is not None:

@@ -1,15 +1,18 @@
-"""stdout: tables for people on a terminal, JSON Lines for programs in a pipe."""
+"""stdout: tables for people on a terminal, JSON Lines for programs in a pipe, CSV for spreadsheets."""
 
 from __future__ import annotations
 
+import csv
 import json
 import sys
 from contextlib import contextmanager
 from enum import StrEnum
+from io import TextIOWrapper
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Final
 
 from eventsourcing_kit.cli.talk import say
+from eventsourcing_kit.frames.spreadsheet import csv_cell
 from eventsourcing_kit.inert import inert_json, visible
 from eventsourcing_kit.progress import Progress
 
@@ -17,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from rich.console import Console
+
+    from eventsourcing_kit.frames import Tabular
 
 __all__ = ["Format", "Printer", "cell", "pretty"]
 
@@ -30,6 +35,7 @@ class Format(StrEnum):
 
     table = "table"
     jsonl = "jsonl"
+    csv = "csv"
 
 
 class Printer:
@@ -37,9 +43,15 @@ class Printer:
 
     def __init__(self, format: Format | None) -> None:  # noqa: A002 - the option's name
         self._stdout = sys.stdout
+        self._csv_names: list[str] = []  # the heading, once it is written
+        self._is_csv = format is Format.csv
         self.is_table = self._stdout.isatty() if format is None else format is Format.table
         self._console: Console | None = None
         self._progress: Progress | None = None
+
+    @property
+    def is_json(self) -> bool:
+        return not self.is_table and not self._is_csv
 
     @contextmanager
     def progress(self, doing: str, *, total: int | None = None) -> Iterator[Progress]:
@@ -56,11 +68,45 @@ class Printer:
             text = f'{text[:-1]},"{name}":{value}}}'
         self.line(inert_json(text))
 
+    def answer(self, answer: Tabular) -> None:
+        """Each row of an answer: as JSON Lines, or as CSV."""
+        if self._is_csv:
+            with self._csv_file() as file:
+                answer.to_csv(file)
+            return
+        for line in answer.to_json_lines():
+            self.line(line)
+
     def line(self, text: str) -> None:
-        """A line that is JSON already."""
+        """A line that is a JSON object already."""
+        if self._is_csv:
+            self._csv_line(text)
+            return
         # Always UTF-8, as JSON is, whatever the terminal's encoding; a lone surrogate can only be there escaped.
         self._quiet()
         self._stdout.buffer.write(f"{text}\n".encode())
+
+    def _csv_line(self, text: str) -> None:
+        """The members of a JSON object as cells below the names of the first one's."""
+        import msgspec
+
+        members = msgspec.json.decode(text, type=dict[str, msgspec.Raw])
+        cells = {name: _csv_cell(bytes(raw).decode()) for name, raw in members.items()}
+        with self._csv_file() as file:
+            writer = csv.writer(file)
+            if not self._csv_names:
+                self._csv_names = list(cells)
+                writer.writerow(csv_cell("text", name) for name in cells)
+            writer.writerow(cells.get(name, "") for name in self._csv_names)
+
+    @contextmanager
+    def _csv_file(self) -> Iterator[TextIOWrapper]:
+        self._quiet()
+        file = TextIOWrapper(self._stdout.buffer, encoding="utf-8", newline="", write_through=True)
+        try:
+            yield file
+        finally:
+            file.detach()
 
     def table(self, headings: Sequence[str], rows: Iterable[Sequence[str]], *, dispensable: Sequence[str] = ()) -> None:
         """A table that starts to show before all rows are there; the first ones decide how wide its columns are.
@@ -132,6 +178,12 @@ class Printer:
         for row in rows:
             table.add_row(*(Text(cell(value)) for value in row))  # Text: `[red]` in a name is just a name
         self.console.print(table)
+
+
+def _csv_cell(raw: str) -> str:
+    if raw == "null":
+        return ""
+    return csv_cell("text", json.loads(raw)) if raw.startswith('"') else csv_cell("json", raw)
 
 
 def cell(value: str) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from eventsourcing_kit.cli.talk import say
 from eventsourcing_kit.moment import to_canonical
+from eventsourcing_kit.span import names_event
 from eventsourcing_kit.times import resolve
 
 __all__ = ["Window"]
@@ -14,7 +15,7 @@ __all__ = ["Window"]
 
 @dataclass(frozen=True)
 class Window:
-    """`start`, `at` and `known_at` in the canonical spelling; None where it was not asked for."""
+    """`start`, `at` and `known_at` in the canonical spelling, or `event:...`; None where it was not asked for."""
 
     start: str | None = None
     at: str | None = None
@@ -22,14 +23,16 @@ class Window:
 
     @classmethod
     def of(cls, *, start: str | None, at: str | None, known_at: str | None = None, tz: str) -> Window:
-        """What was typed, resolved. Raises InvalidMoment."""
+        """What was typed, resolved, but for `event:...`, which each stream resolves. Raises InvalidMoment."""
         now = time.time_ns()
-        return cls(
-            *(text if text is None else to_canonical(resolve(text, tz=tz, now=now)) for text in (start, at, known_at))
-        )
+        return cls(*(_exact(text, tz, now) for text in (start, at, known_at)))
 
     def tell(self) -> None:
         parts = [f"at {self.at}" if self.at else "at the end, with all events"]
         parts += [f"from {self.start}"] if self.start else []
         parts += [f"as known at {self.known_at}"] if self.known_at else []
         say(", ".join(parts))
+
+
+def _exact(text: str | None, tz: str, now: int) -> str | None:
+    return text if text is None or names_event(text) else to_canonical(resolve(text, tz=tz, now=now))

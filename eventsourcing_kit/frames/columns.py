@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from eventsourcing_kit.event import decode_json, escape_surrogates
-from eventsourcing_kit.moment import to_datetime
+from eventsourcing_kit.inert import inert_json
+from eventsourcing_kit.moment import to_canonical, to_datetime
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-__all__ = ["Column", "Kind", "compact_json", "encodable", "found", "plain"]
+__all__ = ["Column", "Kind", "compact_json", "encodable", "found", "json_cell", "plain"]
 
 Kind = Literal["text", "int", "float", "bool", "moment", "json", "value"]
 
@@ -59,6 +60,13 @@ def plain(kind: Kind, value: Any) -> Any:
     if kind == "moment":
         return to_datetime(value)
     return decode_json(value) if kind == "json" else value
+
+
+def json_cell(kind: Kind, value: Any) -> str:
+    """A value as JSON text on one line: a moment as its canonical spelling, JSON text as it is."""
+    if kind == "json" and value is not None:
+        return inert_json(value.replace("\n", " ").replace("\r", " "))
+    return inert_json(compact_json(to_canonical(value) if kind == "moment" and value is not None else value))
 
 
 def compact_json(value: Any) -> str:

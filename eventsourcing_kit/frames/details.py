@@ -18,41 +18,56 @@ from eventsourcing_kit.event import UNREADABLE, decode_json, detail_line, moment
 from eventsourcing_kit.moment import from_rfc3339
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from eventsourcing_kit.event import Event
 
 __all__ = ["Details", "quick_moment"]
 
 _ABSENT: Final = object()
+_AT_ONCE: Final = 256  # fewer tuples than make the garbage collector look at all of them, at a tenth of the time
 _PLAIN: Final = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*", flags=re.ASCII)
 _STAMPS: Final = ("metaData.time", "metadata.time")
 
 
 class Details:
-    """`of(event)` answers its moment in nanoseconds (None where unreadable), its detail as JSON text, and the value at
-    each of `places`, which are JMESPaths into the detail; None where there is none."""
+    """`places` are JMESPaths into a detail."""
 
     def __init__(self, places: Iterable[str] = ()) -> None:
         paths = tuple(places)
         self._searches = [_search(path) for path in paths]
-        self._record = _recorder((*_STAMPS, *paths))
+        self._values = _reader((*_STAMPS, *paths))
 
-    def of(self, event: Event) -> tuple[Any, ...]:
-        """Raises zlib.error where the detail does not unpack, and InvalidOption where a JMESPath does not fit it."""
-        if self._record is None:
-            return self._slowly(event)
-        packed = event.packed_detail
-        text = packed if isinstance(packed, str) else event.detail_json
-        try:
-            values = self._record(text)
-            stamp = values[0]
-            if stamp is _ABSENT:
-                stamp = values[1]
-            ns = quick_moment(event.time if stamp is None or stamp is _ABSENT else stamp)
-        except UNREADABLE:
-            return self._slowly(event)
-        return (ns, on_one_line(text), *values[2:])
+    def of(self, events: Sequence[Event]) -> list[list[Any]]:
+        """Of each event its moment in nanoseconds (None where it can not be read), its detail as JSON text, and the
+        value at each place (None where there is none): a column for each of these.
+
+        Raises zlib.error where a detail does not unpack, and InvalidOption where a JMESPath does not fit it.
+        """
+        columns: list[list[Any]] = [[] for _ in range(2 + len(self._searches))]
+        for at in range(0, len(events), _AT_ONCE):
+            for column, more in zip(columns, self._some(events[at : at + _AT_ONCE]), strict=True):
+                column.extend(more)
+        return columns
+
+    def _some(self, events: Sequence[Event]) -> Iterable[Sequence[Any]]:
+        if self._values is not None:
+            try:
+                return self._quickly(events, self._values)
+            except UNREADABLE:  # of one of them
+                pass
+        return zip(*map(self._slowly, events), strict=True)
+
+    def _quickly(self, events: Sequence[Event], values: Callable[[str], tuple[Any, ...]]) -> list[Sequence[Any]]:
+        texts = [packed if isinstance(packed := event.packed_detail, str) else event.detail_json for event in events]
+        stamps, others, *chosen = zip(*map(values, texts), strict=True)
+        if not all(map(_is_text, stamps)):
+            known = (other if stamp is _ABSENT else stamp for stamp, other in zip(stamps, others, strict=True))
+            stamps = tuple(
+                event.time if stamp is None or stamp is _ABSENT else stamp
+                for event, stamp in zip(events, known, strict=True)
+            )
+        return [[*map(quick_moment, stamps)], [*map(on_one_line, texts)], *chosen]
 
     def _slowly(self, event: Event) -> tuple[Any, ...]:
         try:
@@ -64,20 +79,15 @@ class Details:
 
 def quick_moment(text: str) -> int:
     """`from_rfc3339` for many moments that share their minutes, at a quarter of its price."""
-    digits = text[17:19] + text[20:-1]  # of the second and its fraction
-    if (
-        text[19:20] == "."
-        and text[-1:] == "Z"
-        and 3 <= len(digits) <= 11
-        and digits < "6"
-        and digits.isdigit()
-        and digits.isascii()
-    ):
-        return _minute(text[:17]) + int(digits) * _POWERS[len(digits)]
+    length = len(text)
+    if 22 <= length <= 30 and text[19] == "." and text[-1] == "Z":
+        digits = text[17:19] + text[20:-1]  # of the second and its fraction
+        if digits < "6" and digits.isascii() and digits.isdigit():
+            return _minute(text[:17]) + int(digits) * _POWERS[length]
     return from_rfc3339(text)
 
 
-_POWERS: Final[tuple[int, ...]] = tuple(10 ** max(0, 11 - length) for length in range(12))
+_POWERS: Final[tuple[int, ...]] = tuple(10 ** max(0, 30 - length) for length in range(31))
 
 
 @lru_cache(maxsize=4_096)
@@ -118,7 +128,7 @@ def _walk(names: Iterable[str], value: Any) -> Any:
     return value
 
 
-def _recorder(paths: tuple[str, ...]) -> Callable[[str], tuple[Any, ...]] | None:
+def _reader(paths: tuple[str, ...]) -> Callable[[str], tuple[Any, ...]] | None:
     """A function from a detail's JSON to the values at these paths; None where they are no tree of plain names.
 
     It raises a MsgspecError where something on the way to a place is no object.
@@ -137,7 +147,7 @@ def _recorder(paths: tuple[str, ...]) -> Callable[[str], tuple[Any, ...]] | None
             return None
     ways: dict[str, str] = {}
     decode = msgspec.json.Decoder(_struct(tree, ways)).decode
-    values = attrgetter(*(ways[path] for path in paths))
+    values = attrgetter(*(ways[path] for path in paths))  # of more than one, so it answers a tuple
     return lambda text: values(decode(text))
 
 
@@ -157,6 +167,10 @@ def _struct(tree: dict[str, Any], ways: dict[str, str], path: str = "", way: str
             nothing = inner(f0=_ABSENT) if f"{path}{name}.time" in _STAMPS else inner()
             fields.append((field, inner, msgspec.field(default_factory=partial(_same, nothing))))
     return msgspec.defstruct("Places", fields, rename=names, frozen=True, gc=False)
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
 
 
 def _same(record: msgspec.Struct) -> msgspec.Struct:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from eventsourcing_kit.errors import EventSourcingError, InvalidOption, StoreDamaged
@@ -15,7 +16,7 @@ from eventsourcing_kit.moment import to_canonical, to_microseconds
 from eventsourcing_kit.times import resolve
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
     import altair as alt
@@ -39,6 +40,8 @@ COLUMNS: Final = (
     Column("replay_name"),
     Column("detail", "json"),
 )
+
+_AT_ONCE: Final = 64  # events that are looked at together where few may be wanted
 
 
 class _Reading(Protocol):
@@ -123,35 +126,45 @@ class Events(Tabular):
 
     def plot_lateness(self) -> alt.LayerChart:
         """How long after their moments they were recorded, by type: an Altair chart. Raises as `plot` does."""
-        late = ((moment_or_none(event), _recorded(event.recorded_at_text), event.type) for event in self)
+        late = ((moment_or_none(event), _recorded(event), event.type) for event in self)
         return plots.lateness(late, title=repr(self)[1:-1])
 
     def _columns(self) -> tuple[Column, ...]:
         return self._names
 
     def _rows(self) -> Iterator[tuple[Any, ...]]:
-        details = self._details.of
-        for event in self:
-            try:
-                inside = details(event)
-            except zlib.error:
-                reason = f"the detail of '{event.key}' in stream '{event.stream}' does not unpack"
-                raise StoreDamaged(self._store.url, reason) from None
-            yield (
-                event.stream,
-                event.key,
-                inside[0],
-                event.type,
-                event.id,
-                event.source,
-                _recorded(event.recorded_at_text),
-                event.correlation_id,
-                event.causation_id,
-                event.account,
-                event.region,
-                event.replay_name,
-                *inside[1:],
-            )
+        for batch in self._batches(_AT_ONCE):
+            yield from zip(*batch, strict=True)
+
+    def _batches(self, size: int) -> Iterator[list[Sequence[Any]]]:
+        # Column by column: of 100,000 events each step that is taken for one of them alone would be felt.
+        remaining = iter(self)
+        while events := list(islice(remaining, size)):
+            moments, details, *chosen = self._inside(events)
+            yield [
+                [event.stream for event in events],
+                [event.key for event in events],
+                moments,
+                [event.type for event in events],
+                [event.id for event in events],
+                [event.source for event in events],
+                [_recorded(event) for event in events],
+                [event.correlation_id for event in events],
+                [event.causation_id for event in events],
+                [event.account for event in events],
+                [event.region for event in events],
+                [event.replay_name for event in events],
+                details,
+                *chosen,
+            ]
+
+    def _inside(self, events: list[Event]) -> list[list[Any]]:
+        try:
+            return self._details.of(events)
+        except zlib.error:
+            names = f"'{events[0].key}' to '{events[-1].key}'" if len(events) > 1 else f"'{events[0].key}'"
+            reason = f"a detail of {names} in stream '{events[0].stream}' does not unpack"
+            raise StoreDamaged(self._store.url, reason) from None
 
     def _chosen(self) -> Iterable[str]:
         return self._store.streams(self._prefix) if self._streams is None else self._streams
@@ -208,7 +221,8 @@ def _free(name: str) -> str:
     return name
 
 
-def _recorded(text: str | None) -> int | None:
+def _recorded(event: Event) -> int | None:
+    text = event.recorded_at_text
     if text is None:
         return None
     try:

@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple
 
 from eventsourcing_kit.frames.columns import compact_json
 from eventsourcing_kit.inert import visible
-from eventsourcing_kit.patches import ABSENT, same, unequal_middle
+from eventsourcing_kit.patches import ABSENT, same
 
 __all__ = ["Line", "marked_lines", "shortened"]
 
@@ -60,7 +60,10 @@ def _write(lines: list[Line], indent: str, before: Any, after: Any, name: str, c
 
 def _aligned(before: list[Any], after: list[Any]) -> list[tuple[Any, Any]]:
     """Each item of `after` with its like: an array often gets items in front or behind."""
-    begin, end = unequal_middle(before, after)
+    most = min(len(before), len(after))
+    begin = next((place for place in range(most) if not same(before[place], after[place])), most)
+    most -= begin
+    end = next((place for place in range(most) if not same(before[-1 - place], after[-1 - place])), most)
     middle = before[begin : len(before) - end]
     middle += [ABSENT] * (len(after) - begin - end - len(middle))
     old = [*before[:begin], *middle[: len(after) - begin - end], *before[len(before) - end :]]

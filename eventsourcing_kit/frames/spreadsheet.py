@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from eventsourcing_kit.frames.columns import Column, Kind
 
-__all__ = ["write_csv"]
+__all__ = ["csv_cell", "write_csv"]
 
 _FORMULA: Final = frozenset("=+-@")
 
@@ -28,13 +28,14 @@ _FORMULA: Final = frozenset("=+-@")
 def write_csv(file: TextIO, columns: Sequence[Column], rows: Iterable[Sequence[Any]]) -> None:
     """RFC 4180: a line of names, then one a row, each ended by CR LF."""
     writer = csv.writer(file)
-    writer.writerow([_text(column.name) for column in columns])
+    writer.writerow([csv_cell("text", column.name) for column in columns])
     kinds = [column.kind for column in columns]
     for row in rows:
-        writer.writerow([_cell(kind, value) for kind, value in zip(kinds, row, strict=True)])
+        writer.writerow([csv_cell(kind, value) for kind, value in zip(kinds, row, strict=True)])
 
 
-def _cell(kind: Kind, value: Any) -> str:
+def csv_cell(kind: Kind, value: Any) -> str:
+    """A value as the text of a cell, before CSV's own quoting."""
     if value is None:
         return ""
     if kind == "moment":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Generic
 
 from typing_extensions import TypeVar
@@ -11,7 +11,7 @@ from typing_extensions import TypeVar
 from eventsourcing_kit.errors import FoldFailed
 from eventsourcing_kit.event import decode_json
 from eventsourcing_kit.frames import Column, Tabular
-from eventsourcing_kit.patches import apply_patch, at_pointer, changes, encode_json, make_patch, parents, same
+from eventsourcing_kit.patches import alterations, apply_patch, at_pointer, encode_json, make_patch, parents, same
 from eventsourcing_kit.progress import watched
 from eventsourcing_kit.questions.naming import EVENT_COLUMNS, event_cells
 from eventsourcing_kit.questions.pages import diff_html
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from eventsourcing_kit.event import Event
-    from eventsourcing_kit.patches import Patch
+    from eventsourcing_kit.patches import Alteration, Patch
     from eventsourcing_kit.projection import Projection
     from eventsourcing_kit.questions.walk import Place
     from eventsourcing_kit.stores.contract import Readable
@@ -33,7 +33,7 @@ __all__ = ["Diff", "diff"]
 Result = TypeVar("Result", default=Any)
 _COLUMNS: Final = (
     *(Column(name, "text") for name in ("op", "path", "from")),
-    *(Column(name, "json") for name in ("old", "value")),
+    *(Column(name, "json") for name in ("old", "new")),
     *EVENT_COLUMNS,
 )
 
@@ -66,6 +66,10 @@ class Diff(Tabular, Generic[Result]):
         document = decode_json(self.projection.to_json(state))
         return self.projection.from_json(encode_json(apply_patch(document, self.patch)))
 
+    def alterations(self) -> Iterator[Alteration]:
+        """Each operation of the patch with the value that it replaced or removed."""
+        return alterations(decode_json(self.projection.to_json(self.before)), self.patch)
+
     def __bool__(self) -> bool:
         return bool(self.patch)
 
@@ -73,8 +77,8 @@ class Diff(Tabular, Generic[Result]):
         return _COLUMNS
 
     def _rows(self) -> Iterator[tuple[Any, ...]]:
-        document = decode_json(self.projection.to_json(self.before))
-        for op, path, source, old, new in changes(document, self.patch):
+        for op, path, source, *values in self.alterations():
+            old, new = (encode_json(value) or None for value in values)
             yield op, path, source, old, new, *event_cells(self.numbers[path], self.touched[path])
 
     def _repr_html_(self) -> str:
@@ -138,15 +142,37 @@ def _touched(walk: Walk[Any], begin: Place[Any], patch: Patch, until: int | None
     if not patch:
         return {}
     places = {operation[name]: None for operation in patch for name in ("path", "from") if name in operation}
-    looked_at = {above for place in places for above in parents(place)}
+    root = _Watched("")
+    for place in places:
+        root.watch(place)
     last: dict[str, tuple[int, Event]] = {}
     old = walk.document(begin.state)
     for (number, event, _, _), before, after in watched(walk.written(begin, until=until), FOLDING):
-        if before == after:
-            continue
-        new = decode_json(after)
-        for place in looked_at:
-            if not same(at_pointer(old, place), at_pointer(new, place)):
+        if before != after:
+            new = decode_json(after)
+            for place in root.changed(old, new):
                 last[place] = number, event
-        old = new
+            old = new
     return {place: next(last[above] for above in parents(place) if above in last) for place in places}
+
+
+@dataclass
+class _Watched:
+    """A place that is watched, and those in it: whoever finds no change in the one need not look at the others."""
+
+    pointer: str
+    inner: dict[str, _Watched] = field(default_factory=dict)
+
+    def watch(self, pointer: str) -> None:
+        here = self
+        for above in reversed(parents(pointer)[:-1]):
+            here = here.inner.setdefault(above, _Watched(above))
+
+    def changed(self, old: Any, new: Any) -> Iterator[str]:
+        """The pointers at which another value stands."""
+        if same(old, new):
+            return
+        yield self.pointer
+        for pointer, inside in self.inner.items():
+            name = pointer[len(self.pointer) :]
+            yield from inside.changed(at_pointer(old, name), at_pointer(new, name))

@@ -10,7 +10,7 @@ from typing_extensions import TypeVar
 
 from eventsourcing_kit.event import decode_json
 from eventsourcing_kit.frames import Column, Tabular
-from eventsourcing_kit.patches import encode_json, make_patch
+from eventsourcing_kit.patches import alterations, encode_json, make_patch_of_json
 from eventsourcing_kit.progress import watched
 from eventsourcing_kit.questions.naming import EVENT_COLUMNS, event_cells
 from eventsourcing_kit.questions.pages import history_html
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from eventsourcing_kit.event import Event
     from eventsourcing_kit.frames.travel import TimeSlider
-    from eventsourcing_kit.patches import Patch
+    from eventsourcing_kit.patches import Alteration, Patch
     from eventsourcing_kit.projection import Projection
     from eventsourcing_kit.questions.walk import Written
     from eventsourcing_kit.stores.contract import Readable
@@ -61,7 +61,11 @@ class Step(Generic[Result]):
     @cached_property
     def patch(self) -> Patch:
         """What the event changed: an RFC 6902 patch from the document before it to its own; empty for nothing."""
-        return _change(self._before, self._after)
+        return make_patch_of_json(self._before, self._after)
+
+    def alterations(self) -> Iterator[Alteration]:
+        """Each operation of the patch with the value that it replaced or removed."""
+        return alterations(decode_json(self._before), self.patch)
 
     def __repr__(self) -> str:
         return f"<Step {self.number}: {self.event.type!r} at {self.event.key!r}, id {self.event.id!r}>"
@@ -126,7 +130,7 @@ class History(Tabular, Generic[Result]):
 
     def _rows(self) -> Iterator[tuple[Any, ...]]:
         for (number, event, _, folded), before, after in self._written():
-            yield *event_cells(number, event), folded, encode_json(_change(before, after)), after.decode()
+            yield *event_cells(number, event), folded, encode_json(make_patch_of_json(before, after)), after.decode()
 
     def _repr_html_(self) -> str:
         return history_html(self._written(), title=repr(self)[1:-1])
@@ -157,7 +161,3 @@ def history(
     """
     span = Span.of(store, stream, start=start, at=at, known_at=known_at, tz=tz)
     return History(Walk(projection, span, allow_incomplete))
-
-
-def _change(before: bytes, after: bytes) -> Patch:
-    return [] if before == after else make_patch(decode_json(before), decode_json(after))

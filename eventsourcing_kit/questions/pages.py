@@ -9,13 +9,14 @@ from eventsourcing_kit.errors import FoldFailed
 from eventsourcing_kit.event import decode_json, moment_or_none
 from eventsourcing_kit.frames import html
 from eventsourcing_kit.frames.marked import marked_lines
-from eventsourcing_kit.patches import changes, encode_json, make_patch
+from eventsourcing_kit.patches import alterations, encode_json, make_patch_of_json
 from eventsourcing_kit.questions.naming import event_label
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from eventsourcing_kit.event import Event
+    from eventsourcing_kit.patches import Alteration
     from eventsourcing_kit.questions.bisect import Bisection
     from eventsourcing_kit.questions.blame import Blame
     from eventsourcing_kit.questions.diff import Diff
@@ -54,8 +55,8 @@ def diff_html(diff: Diff[Any], *, title: str) -> str:
         return html.block(html.line(title), html.line("Nothing changed"))
     before = decode_json(diff.projection.to_json(diff.before))
     rows = [
-        [html.change(path, old, new, source), *_event(diff.numbers[path], diff.touched[path])]
-        for _, path, source, old, new in changes(before, diff.patch[:_ROWS])
+        [_altered(alteration), *_event(diff.numbers[alteration.path], diff.touched[alteration.path])]
+        for alteration in alterations(before, diff.patch[:_ROWS])
     ]
     more = _more(len(diff.patch) - len(rows))
     events = sorted({diff.numbers[place]: event for place, event in diff.touched.items()}.items())
@@ -96,9 +97,9 @@ def bisection_html(bisection: Bisection[Any], *, title: str) -> str:
     return html.block(*parts)
 
 
-def revisions_html(revisions: Iterable[tuple[Revision[Any], bytes]], *, title: str) -> str:
+def revisions_html(revisions: Iterable[Revision[Any]], *, title: str) -> str:
     """Each answer, since when it was known, the events that came in and made it, and what that changed."""
-    shown: list[tuple[Revision[Any], bytes]] = []
+    shown: list[Revision[Any]] = []
     ended = ""
     try:
         shown.extend(islice(revisions, _ROWS + 1))
@@ -108,7 +109,8 @@ def revisions_html(revisions: Iterable[tuple[Revision[Any], bytes]], *, title: s
         shown, ended = shown[:_ROWS], "… and more"
     rows = []
     before: bytes | None = None
-    for revision, after in shown:
+    for revision in shown:
+        after = encode_json(revision.document).encode()
         came = html.items([f"{event.key}, id {event.id}" for event in revision.came[:_CHANGES]])
         more = html.line(_more(len(revision.came) - _CHANGES))
         change = "" if before is None else _changed(before, after)
@@ -137,11 +139,14 @@ def _changed(before: bytes, after: bytes) -> str:
 def _changes(before: bytes, after: bytes) -> Iterator[str]:
     if before == after:
         return
-    document = decode_json(before)
-    patch = make_patch(document, decode_json(after))
-    for _, path, source, old, new in changes(document, patch[:_CHANGES]):
-        yield html.change(path, old, new, source)
+    patch = make_patch_of_json(before, after)
+    yield from map(_altered, alterations(decode_json(before), patch[:_CHANGES]))
     yield html.line(_more(len(patch) - _CHANGES))
+
+
+def _altered(alteration: Alteration) -> str:
+    old, new = (encode_json(value) or None for value in (alteration.old, alteration.new))
+    return html.change(alteration.path, old, new, alteration.source)
 
 
 def _state(state: bytes) -> str:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, Generic
 
 from typing_extensions import TypeVar
 
-from eventsourcing_kit.event import decode_json
 from eventsourcing_kit.frames import Column, Tabular
 from eventsourcing_kit.moment import from_rfc3339, to_datetime, to_microseconds
-from eventsourcing_kit.patches import encode_json, make_patch
+from eventsourcing_kit.patches import ABSENT, encode_json, make_patch
 from eventsourcing_kit.questions.pages import revisions_html
 from eventsourcing_kit.questions.walk import Walk
 from eventsourcing_kit.span import Span
@@ -49,8 +48,11 @@ class Revision(Generic[Result]):
     came: tuple[Event, ...]
     patch: Patch
 
+    document: Any  # the state as JSON has it
+
     @property
     def known_at(self) -> datetime:
+        """Floored to the microsecond."""
         return to_datetime(self.known_at_ns)
 
 
@@ -70,23 +72,19 @@ class Revisions(Tabular, Generic[Result]):
 
     def __iter__(self) -> Iterator[Revision[Result]]:
         """Raises FoldFailed, once all revisions before that were given; IncompleteStream; and a StoreError."""
-        for written in self._written():
-            yield written.revision
-
-    def _written(self) -> Iterator[_Written[Result]]:
         span = self._walk.span
         asked, known = span.at_ns or 0, span.known_at_ns
         first = asked if known is None else min(asked, known)
-        before: bytes | None = None
+        before: Any = ABSENT
         for known_at_ns, events in [(first, []), *self._late(to_microseconds(first))]:
             walk = replace(self._walk, span=replace(span, known_at_ns=known_at_ns))
             count, state = 0, walk.beginning().state
             for turn in walk.turns():
                 count += turn.folded
                 state = turn.state
-            after = walk.projection.to_json(state)
-            patch = [] if before is None else make_patch(decode_json(before), decode_json(after))
-            yield _Written(Revision(known_at_ns, count, state, tuple(events), patch), after)
+            after = walk.document(state)
+            patch = [] if before is ABSENT else make_patch(before, after)
+            yield Revision(known_at_ns, count, state, tuple(events), patch, after)
             before = after
 
     def _late(self, known: str) -> list[tuple[int, list[Event]]]:
@@ -107,22 +105,17 @@ class Revisions(Tabular, Generic[Result]):
         return _COLUMNS
 
     def _rows(self) -> Iterator[tuple[Any, ...]]:
-        for revision, state in self._written():
+        for revision in self:
             came = [{"id": event.id, "key": event.key} for event in revision.came]
-            texts = encode_json(came), encode_json(revision.patch), state.decode()
+            texts = (encode_json(value) for value in (came, revision.patch, revision.document))
             yield self.stream, revision.known_at_ns, revision.events, *texts
 
     def _repr_html_(self) -> str:
-        return revisions_html(self._written(), title=repr(self)[1:-1])
+        return revisions_html(self, title=repr(self)[1:-1])
 
     def __repr__(self) -> str:
         at = "" if self._walk.span.at is None else f" at {self._walk.span.at.moment}"
         return f"<Revisions of {self.stream!r} by projection {self._walk.projection.name!r}{at}>"
-
-
-class _Written(NamedTuple, Generic[Result]):
-    revision: Revision[Result]
-    state: bytes
 
 
 def revisions(

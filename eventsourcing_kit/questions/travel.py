@@ -14,7 +14,7 @@ from eventsourcing_kit.frames.html import palette
 from eventsourcing_kit.frames.libraries import library
 from eventsourcing_kit.frames.marked import marked_lines, shortened
 from eventsourcing_kit.moment import MIN_NS, from_rfc3339, to_canonical
-from eventsourcing_kit.patches import changes, make_patch
+from eventsourcing_kit.patches import ABSENT, alterations, encode_json, make_patch_of_json
 from eventsourcing_kit.progress import watched
 from eventsourcing_kit.questions.naming import event_label
 from eventsourcing_kit.questions.walk import FOLDING, Place, Turn
@@ -262,10 +262,10 @@ class _Thinned:
 def _page(stop: Stop[Any]) -> dict[str, Any]:
     """What the slider shows of a stop: plain text only, nothing in it that can not be seen."""
     before, after = decode_json(stop.before), decode_json(stop.after)
-    patch = [] if stop.before == stop.after else make_patch(before, after)
+    patch = make_patch_of_json(stop.before, stop.after)
     rows = [
-        [op, shortened(path), *(None if text is None else shortened(text) for text in (source, old, new))]
-        for op, path, source, old, new in changes(before, patch[:_CHANGES])
+        [op, shortened(path), source and shortened(source), *(_value(value) for value in values)]
+        for op, path, source, *values in alterations(before, patch[:_CHANGES])
     ]
     lines = marked_lines(before, after)
     above = 0
@@ -297,3 +297,7 @@ def _facts(turn: Turn[Any] | None) -> list[tuple[str, str]]:
         "key": turn.event.key,
     }
     return [(name, shortened(value)) for name, value in facts.items()]
+
+
+def _value(value: Any) -> str | None:
+    return None if value is ABSENT else shortened(encode_json(value))

@@ -76,6 +76,9 @@ class Walk(Generic[Result]):
                 folded = self.projection.fold_counted((event.fresh(),), state)  # a handler may change what it decodes
             except FoldFailed as failed:
                 failed.number = number
+                # Not what the handler was given, which it may have spoilt.
+                failed.event = event
+                failed.state = self.to_the_end(since, until=number - 1).state
                 raise
             state = folded.state
             yield Turn(number, event, state, bool(folded.events))
@@ -84,15 +87,10 @@ class Walk(Generic[Result]):
         """As `turns`, each with the state's JSON before and after the event, which no handler can change any more."""
         place = self.beginning() if since is None else since
         before = self.projection.to_json(place.state)
-        try:
-            for turn in self.turns(place, until=until):
-                after = self.projection.to_json(turn.state) if turn.folded else before
-                yield Written(turn, before, after)
-                before = after
-        except FoldFailed as failed:
-            if self.projection.to_json(failed.state) != before:  # spoilt by the handler that raised
-                failed.state = self.projection.from_json(before)
-            raise
+        for turn in self.turns(place, until=until):
+            after = self.projection.to_json(turn.state) if turn.folded else before
+            yield Written(turn, before, after)
+            before = after
 
     def to_the_end(self, since: Place[Result] | None = None, *, until: int | None = None) -> Place[Result]:
         """The place behind the last event."""
