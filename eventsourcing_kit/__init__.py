@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from eventsourcing_kit.questions.revisions import Revisions, revisions
     from eventsourcing_kit.rebuilding import Rebuilt, rebuild, rebuild_all
     from eventsourcing_kit.stores import open_store
+    from eventsourcing_kit.trails import SimilarTrails, Trail, similar_trails, trail
     from eventsourcing_kit.upcast import Upcasters
     from eventsourcing_kit.verifying.answers import TieCheck, TieChecks, Verification
     from eventsourcing_kit.verifying.tied import check_ties
@@ -56,6 +57,10 @@ __all__ = [
     "Bisection",
     "revisions",
     "Revisions",
+    "trail",
+    "Trail",
+    "similar_trails",
+    "SimilarTrails",
     "verify",
     "Verification",
     "check_ties",
@@ -84,6 +89,10 @@ _PLACES = {
     "Bisection": "questions.bisect",
     "revisions": "questions.revisions",
     "Revisions": "questions.revisions",
+    "trail": "trails",
+    "Trail": "trails",
+    "similar_trails": "trails",
+    "SimilarTrails": "trails",
     "verify": "verifying.verification",
     "Verification": "verifying.answers",
     "check_ties": "verifying.tied",

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, runtime_chec
 import msgspec
 
 from eventsourcing_kit.errors import StoreDamaged, StoreError
+from eventsourcing_kit.event import UNREADABLE
 from eventsourcing_kit.moment import KEY_TIME_LENGTH, to_canonical
 from eventsourcing_kit.record import (
     MAX_ITEM,
@@ -25,7 +26,6 @@ from eventsourcing_kit.record import (
     plain_key,
     twin_key,
 )
-from eventsourcing_kit.stores.reading import UNREADABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

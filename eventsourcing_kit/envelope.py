@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import math
 import re
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
@@ -16,12 +15,11 @@ import msgspec
 from eventsourcing_kit.errors import InvalidEnvelope, InvalidOption
 from eventsourcing_kit.event import Event, escape_surrogates, metadata_of
 from eventsourcing_kit.moment import from_rfc3339
+from eventsourcing_kit.places import causation_id, correlation_id, search, utf8
 from eventsourcing_kit.record import MAX_STREAM, plain_key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from jmespath.parser import ParsedResult
 
 __all__ = ["MAX_DEPTH", "parse"]
 
@@ -35,6 +33,9 @@ def parse(
     envelope: str | bytes | Mapping[str, Any],
     stream_path: str | None = None,
     identity: Literal["content", "id"] = "content",
+    *,
+    correlation_path: str | None = None,
+    causation_path: str | None = None,
 ) -> Event:
     """The event that an envelope carries, not stored yet.
 
@@ -43,7 +44,9 @@ def parse(
     members that stood there twice only the last is left (in text they are refused).
 
     `stream_path` is a JMESPath to the primary key inside the envelope; without one it is `detail.data.primaryKey`,
-    else `detail.primaryKey`. With `identity="id"` two envelopes of the same content but another id are two events.
+    else `detail.primaryKey`. `correlation_path` and `causation_path` are further places, looked at first, of what else
+    `correlationId` (or `correlation_id`) and `causationId` of the metadata say; what is no text there counts as absent.
+    With `identity="id"` two envelopes of the same content but another id are two events.
 
     Raises InvalidEnvelope, which names the field, and InvalidOption for a path or an identity that is none.
     """
@@ -63,8 +66,8 @@ def parse(
         source=_required(tree, "source"),
         time=_required(tree, "time"),
         packed_detail=_detail_json(text),
-        correlation_id=_first_text(metadata, "correlationId", "correlation_id"),
-        causation_id=_first_text(metadata, "causationId", "causation_id"),
+        correlation_id=correlation_id(tree, correlation_path),
+        causation_id=causation_id(tree, causation_path),
         replay_name=_optional(tree, "replay-name"),
         account=_optional(tree, "account"),
         region=_optional(tree, "region"),
@@ -218,34 +221,14 @@ def _stream(tree: dict[str, Any], detail: dict[str, Any], stream_path: str | Non
         field = "detail.primaryKey" if inner is None and outer is not None else "detail.data.primaryKey"
         value = outer if inner is None else inner
     else:
-        field, value = stream_path, _search(stream_path, tree)
+        field, value = stream_path, search(stream_path, tree, option="stream_path")
     expected = f"text of 1 to {MAX_STREAM:,} bytes"
     if not isinstance(value, str):
         raise InvalidEnvelope(field, found=_kind(value), expected=expected)
-    size = len(_utf8(field, value))
+    size = len(utf8(field, value))
     if not 1 <= size <= MAX_STREAM:
         raise InvalidEnvelope(field, found=f"text of {size:,} bytes", expected=expected)
     return value
-
-
-def _search(path: str, tree: dict[str, Any]) -> Any:
-    from jmespath.exceptions import JMESPathError
-
-    try:
-        return _jmespath(path).search(tree)
-    except JMESPathError as error:  # such as a function over a value of another type; its message quotes the value
-        found = f"a {type(error).__name__}"
-        raise InvalidEnvelope(path, found=found, expected="a place that this JMESPath can reach") from None
-
-
-@lru_cache(maxsize=64)
-def _jmespath(path: str) -> ParsedResult:
-    import jmespath  # 20 ms that only a configured path needs
-
-    try:
-        return jmespath.compile(path)
-    except jmespath.exceptions.JMESPathError:
-        raise InvalidOption("stream_path", found=path, expected="a JMESPath") from None
 
 
 def _check_moment(event: Event, metadata: dict[str, Any]) -> None:
@@ -277,7 +260,7 @@ def _optional(tree: dict[str, Any], field: str) -> str | None:
         return None
     if not isinstance(value, str):
         raise InvalidEnvelope(field, found=_kind(value), expected="text")
-    _utf8(field, value)
+    utf8(field, value)
     return value
 
 
@@ -286,25 +269,8 @@ def _resources(tree: dict[str, Any]) -> str | None:
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         raise InvalidEnvelope("resources", found=_kind(value), expected="an array of texts")
     for item in value:
-        _utf8("resources", item)
+        utf8("resources", item)
     return json.dumps(value, ensure_ascii=False) if value else None
-
-
-def _first_text(metadata: dict[str, Any], *names: str) -> str | None:
-    for name in names:
-        value = metadata.get(name)
-        if isinstance(value, str) and value:
-            _utf8(f"detail.metaData.{name}", value)
-            return value
-    return None
-
-
-def _utf8(field: str, value: str) -> bytes:
-    try:
-        return value.encode()
-    except UnicodeEncodeError:
-        found = "half of a surrogate pair"
-        raise InvalidEnvelope(field, found=found, expected="text that UTF-8 can carry") from None
 
 
 def _kind(value: object, *, missing: bool = False) -> str:

@@ -13,6 +13,7 @@
     |-- StoreError
     |   |-- InvalidStoreURL        a URL that names no store (also a ValueError)
     |   |-- StoreNotFound          the file or the table is not there
+    |   |-- IndexNotFound          a table without the index by which trails are found
     |   |-- StoreUnavailable       unreachable, throttled, locked, full or not permitted
     |   |-- StoreDamaged           a file that is no store, or a record that does not verify
     |   `-- ForeignKey             a key whose time is not in the canonical spelling
@@ -45,6 +46,7 @@ __all__ = [
     "FoldFailed",
     "ForeignKey",
     "IncompleteStream",
+    "IndexNotFound",
     "InvalidEnvelope",
     "InvalidMoment",
     "InvalidOption",
@@ -173,6 +175,18 @@ class StoreNotFound(StoreError):
     def __init__(self, url: str, hint: str) -> None:
         super().__init__(f"there is no store at '{url}': {hint}", url=url)
         self.hint = hint
+
+
+class IndexNotFound(StoreError):
+    """The table at `url` has no `index`, or none that can be read yet; a scan of all streams needs none."""
+
+    def __init__(self, url: str, *, index: str) -> None:
+        super().__init__(
+            f"the table at '{url}' has no index '{index}', or is still building it: add it as infra/README.md says, "
+            "or read all streams instead, with scan=True",
+            url=url,
+        )
+        self.index = index
 
 
 class StoreUnavailable(StoreError):

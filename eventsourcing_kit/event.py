@@ -18,9 +18,21 @@ from eventsourcing_kit.moment import from_rfc3339, to_datetime
 if TYPE_CHECKING:
     from datetime import datetime
 
-__all__ = ["Event", "decode_json", "escape_surrogates", "metadata_of"]
+__all__ = [
+    "UNREADABLE",
+    "Event",
+    "decode_json",
+    "detail_line",
+    "escape_surrogates",
+    "metadata_of",
+    "moment_or_none",
+    "on_one_line",
+]
 
 JSONObject = dict[str, Any]
+# What decoding raises where somebody else has written an item, or something has damaged it.
+UNREADABLE: Final = (ValueError, TypeError, AttributeError, RecursionError, zlib.error, msgspec.MsgspecError)
+
 Data = TypeVar("Data", default=Any)
 Other = TypeVar("Other")
 
@@ -200,3 +212,45 @@ _LONE_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 def escape_surrogates(text: str) -> str:
     """JSON text that UTF-8 can carry: lone surrogates, which only an escape can spell, as that escape."""
     return text if text.isascii() else _LONE_SURROGATE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+
+
+def moment_or_none(event: Event) -> int | None:
+    """The moment in nanoseconds; None for a row of an older writer in which it can not be read.
+
+    For who shows what is there: to look at such a row is why somebody asks. Who folds it must not pass over it.
+    """
+    try:
+        return event.moment_ns
+    except UNREADABLE:
+        return None
+
+
+def detail_line(event: Event) -> str:
+    """The detail as it arrived, on one line; where an older writer left something else than JSON, that as a string.
+
+    Raises zlib.error where it does not unpack.
+    """
+    text = event.detail_json
+    return on_one_line(text) if _is_json(text) else json.dumps(text)
+
+
+def on_one_line(text: str) -> str:
+    """JSON without line breaks, which in JSON only ever stand between members."""
+    return text.replace("\n", " ").replace("\r", " ")
+
+
+def _is_json(text: str) -> bool:
+    try:
+        msgspec.json.decode(text, type=msgspec.Raw)
+    except msgspec.DecodeError:  # no JSON, or JSON with half of a surrogate pair
+        try:
+            json.loads(text, parse_constant=_refuse)
+        except ValueError:
+            return False
+    except RecursionError:
+        return False
+    return True
+
+
+def _refuse(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")

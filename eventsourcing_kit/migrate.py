@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from eventsourcing_kit.errors import EventTooLarge
+from eventsourcing_kit.event import UNREADABLE
 from eventsourcing_kit.moment import to_canonical
 from eventsourcing_kit.record import (
     HEAD_KEY,
@@ -33,7 +34,6 @@ from eventsourcing_kit.record import (
     size,
     twin_key,
 )
-from eventsourcing_kit.stores.reading import UNREADABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

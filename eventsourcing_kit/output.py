@@ -9,16 +9,14 @@ disk. Answers are taken one after another, so that there may be more of them tha
 from __future__ import annotations
 
 import json
-import os
-import secrets
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from eventsourcing_kit.errors import InvalidOption, InvalidProjection
 from eventsourcing_kit.inert import inert_json
 from eventsourcing_kit.moment import to_canonical
 from eventsourcing_kit.rebuilding import StreamFailure
+from eventsourcing_kit.wholefile import whole_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -77,7 +75,7 @@ def write_jsonl(
 ) -> int:
     """One JSON object a line, as `to_json` makes it; answers how many lines were written. `failures` as for `write`."""
     count = 0
-    with _whole(Path(path)) as file:
+    with whole_file(path) as file:
         for line in _each(to_json, projection, answers, failures):
             file.write(f"{line}\n".encode())
             count += 1
@@ -101,7 +99,7 @@ def write_parquet(
 
     schema = _schema(arrow)
     count = 0
-    with _whole(Path(path)) as file, parquet.ParquetWriter(file, schema, compression="zstd") as writer:
+    with whole_file(path) as file, parquet.ParquetWriter(file, schema, compression="zstd") as writer:
         for rows in _groups(_each(_row, projection, answers, failures)):
             writer.write_table(arrow.Table.from_pylist(rows, schema=schema))
             count += len(rows)
@@ -221,31 +219,3 @@ def _pyarrow() -> Any:
         expected = "'.jsonl', or the library pyarrow: pip install 'eventsourcing-kit[parquet]'"
         raise InvalidOption("output", found=".parquet", expected=expected) from error
     return pyarrow
-
-
-@contextmanager
-def _whole(path: Path) -> Iterator[BinaryIO]:
-    """A file that takes the name `path` when all went well, and leaves no trace when it did not."""
-    path = path.resolve()  # through a link, so that the link stays one
-    hidden = path.with_name(f".{path.name[:200]}.{secrets.token_hex(4)}.tmp")
-    try:
-        with hidden.open("xb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        hidden.replace(path)
-    except BaseException:
-        hidden.unlink(missing_ok=True)
-        raise
-    _sync_folder(path.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Makes the new name durable, too."""
-    if os.name == "nt":  # where a folder can not be opened
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -25,6 +25,7 @@ __all__ = [
     "check_pointer",
     "encode_json",
     "make_patch",
+    "make_patch_of_json",
     "parents",
     "same",
 ]
@@ -47,9 +48,14 @@ ABSENT: Final = Absent()
 
 def make_patch(before: Any, after: Any) -> Patch:
     """The operations that make `after` of `before`; none where they are the same."""
+    return make_patch_of_json(msgspec.json.encode(before), msgspec.json.encode(after))
+
+
+def make_patch_of_json(before: bytes, after: bytes) -> Patch:
+    """As `make_patch`, of two JSON texts; only what differs in them is decoded."""
     from jsonpatch import JsonPatch
 
-    if same(before, after):
+    if before == after:
         return []
     operations: Patch = JsonPatch.from_diff(*_without_equals(before, after)).patch
     return operations
@@ -139,40 +145,48 @@ def encode_json(value: Any) -> str:
 
 
 _encoded: Final = msgspec.json.Encoder(order="sorted").encode
+_decode: Final = msgspec.json.decode
+_members: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_items: Final = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _EQUAL: Final = None  # stands for items that are the same at the same place
 
 
-def _without_equals(before: Any, after: Any) -> tuple[Any, Any]:
-    """The two without what is the same in both, for which jsonpatch would take most of its time.
+def _without_equals(before: bytes, after: bytes) -> tuple[Any, Any]:
+    """The two without what is the same text in both, for which jsonpatch would take most of its time.
 
     Members go; of an array, whose places count, the items of a common beginning are blanked and a common end is cut.
     """
-    if isinstance(before, dict) and isinstance(after, dict):
-        pairs = {
-            name: _without_equals(value, after[name])
-            for name, value in before.items()
-            if name in after and not same(value, after[name])
-        }
-        gone = {name: value for name, value in before.items() if name not in after}
-        come = {name: value for name, value in after.items() if name not in before}
-        return ({name: pair[0] for name, pair in pairs.items()} | gone), (
-            {name: pair[1] for name, pair in pairs.items()} | come
-        )
-    if isinstance(before, list) and isinstance(after, list):
-        begin, end = _common(before, after)
-        blank = [_EQUAL] * begin
-        return blank + before[begin : len(before) - end], blank + after[begin : len(after) - end]
+    first = before[:1] + after[:1]
+    if first == b"{{":
+        return _without_equal_members(_members(before), _members(after))
+    if first == b"[[":
+        return _without_equal_items(_items(before), _items(after))
+    return _decode(before), _decode(after)
+
+
+def _without_equal_members(ours: dict[str, msgspec.Raw], theirs: dict[str, msgspec.Raw]) -> tuple[Any, Any]:
+    before: dict[str, Any] = {}
+    after: dict[str, Any] = {}
+    for name, value in ours.items():
+        other = theirs.get(name)
+        if other is None:
+            before[name] = _decode(value)
+        elif value != other:
+            before[name], after[name] = _without_equals(bytes(value), bytes(other))
+    for name, value in theirs.items():
+        if name not in ours:
+            after[name] = _decode(value)
     return before, after
 
 
-def _common(before: list[Any], after: list[Any]) -> tuple[int, int]:
-    """How many items both have at their beginnings, and then at their ends."""
-    ours, theirs = [_encoded(item) for item in before], [_encoded(item) for item in after]
+def _without_equal_items(ours: list[msgspec.Raw], theirs: list[msgspec.Raw]) -> tuple[Any, Any]:
     most = min(len(ours), len(theirs))
     begin = next((place for place in range(most) if ours[place] != theirs[place]), most)
     most -= begin
     end = next((place for place in range(most) if ours[-1 - place] != theirs[-1 - place]), most)
-    return begin, end
+    blank = [_EQUAL] * begin
+    before, after = (map(_decode, items[begin : len(items) - end]) for items in (ours, theirs))
+    return [*blank, *before], [*blank, *after]
 
 
 def _is_index(part: str) -> bool:

@@ -18,6 +18,7 @@ from eventsourcing_kit.errors import (
     RebuildsFailed,
     StoreDamaged,
 )
+from eventsourcing_kit.frames.showing import rebuilt_html, rebuilt_text
 from eventsourcing_kit.moment import to_canonical, to_datetime, to_key_time, to_microseconds
 from eventsourcing_kit.span import Span, names_event
 from eventsourcing_kit.times import resolve
@@ -51,7 +52,7 @@ class RebuildWarning:
     keys: tuple[str, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Rebuilt(Generic[Result]):
     """A state, and what it is worth."""
 
@@ -75,6 +76,12 @@ class Rebuilt(Generic[Result]):
     def known_at(self) -> datetime | None:
         """When it was known so, floored to the microsecond; None for what is known now."""
         return None if self.known_at_ns is None else to_datetime(self.known_at_ns)
+
+    def __repr__(self) -> str:
+        return rebuilt_text(self)
+
+    def _repr_html_(self) -> str:
+        return rebuilt_html(self)
 
 
 class StreamFailure(NamedTuple):

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import zlib
 from typing import Any, Final, Literal
 
@@ -26,6 +27,7 @@ __all__ = [
     "COLUMNS",
     "COMPRESS_ABOVE",
     "HEAD_KEY",
+    "MAX_CORRELATION",
     "MAX_ITEM",
     "MAX_KEY",
     "MAX_STREAM",
@@ -44,6 +46,7 @@ __all__ = [
     "order",
     "plain_key",
     "size",
+    "split_key",
     "twin_key",
 ]
 
@@ -51,6 +54,7 @@ __all__ = [
 MAX_ITEM: Final = 400 * 1024
 MAX_STREAM: Final = 2_048
 MAX_KEY: Final = 1_024
+MAX_CORRELATION: Final = 2_048  # the partition key of the index by correlation id
 COMPRESS_ABOVE: Final = 100 * 1024
 
 HEAD_KEY: Final = "#head"
@@ -107,8 +111,9 @@ def encode(
 ) -> Record:
     """The record of an event under its plain key, or under its twin's.
 
-    Raises EventTooLarge where the key or the item is over DynamoDB's limit. The key is measured as a twin's in both
-    cases, so that whether an event is taken never depends on which others are there.
+    Raises EventTooLarge where a key, the item, or the correlation id, which is the key of an index, is over DynamoDB's
+    limit. The sort key is measured as a twin's in both cases, so that whether an event is taken never depends on which
+    others are there.
     """
     stream_size = len(event.stream.encode())
     if stream_size > MAX_STREAM:
@@ -118,6 +123,9 @@ def encode(
     key_size = len(key.encode()) + _TWIN_SUFFIX
     if key_size > MAX_KEY:
         raise EventTooLarge("the sort key", size=key_size, limit=MAX_KEY, event_id=event.id)
+    correlation_size = len((event.correlation_id or "").encode())
+    if correlation_size > MAX_CORRELATION:
+        raise EventTooLarge("the correlation id", size=correlation_size, limit=MAX_CORRELATION, event_id=event.id)
     text = event.detail_json
     packed = zlib.compress(text.encode()) if len(text.encode()) > COMPRESS_ABOVE else None
     record = Record(
@@ -194,6 +202,15 @@ def plain_key(event: Event) -> str:
 def twin_key(plain: str, fingerprint: str) -> str:
     """The key of an event whose plain key another event has: the same at every attempt, as it follows its content."""
     return f"{plain}##{fingerprint[:16]}"
+
+
+def split_key(key: str) -> tuple[str, str]:
+    """The time, as it is spelled, and the type that a sort key holds; a twin's is the type of its plain key."""
+    time, _, name = key.partition("#")
+    return time, _TWIN.sub("", name)
+
+
+_TWIN: Final = re.compile(r"##[0-9a-f]{16}\Z", flags=re.ASCII)
 
 
 def has_canonical_key(event: Event) -> bool:

@@ -55,6 +55,8 @@ def redrive(
     dry_run: bool = True,
     stream_path: str | None = None,
     identity: Literal["content", "id"] = "content",
+    correlation_path: str | None = None,
+    causation_path: str | None = None,
     region: str | None = None,
     endpoint_url: str | None = None,
 ) -> Iterator[Redriven]:
@@ -75,7 +77,8 @@ def redrive(
         endpoint_url = f"{place.scheme}://{place.netloc}"
 
     def parsed(body: str) -> list[Event]:
-        return [parse(found, stream_path, identity) for found in envelopes_in(body)]
+        paths = {"correlation_path": correlation_path, "causation_path": causation_path}
+        return [parse(found, stream_path, identity, **paths) for found in envelopes_in(body)]
 
     def outcomes() -> Iterator[Redriven]:
         with _translated(queue_url), _queue(queue_url, region, endpoint_url) as queue:

@@ -20,7 +20,6 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
 from eventsourcing_kit.delivery import as_text, envelopes_in, is_queue_batch
-from eventsourcing_kit.envelope import parse
 from eventsourcing_kit.errors import EventRefused
 from eventsourcing_kit.stores import open_store
 from ingest.letters import send
@@ -81,7 +80,7 @@ def _ingest(payload: Any) -> Report:
     event: Event | None = None
     try:
         try:
-            for event in [parse(found, _settings.stream_path, _settings.identity) for found in envelopes_in(payload)]:
+            for event in [_settings.parsed(found) for found in envelopes_in(payload)]:
                 report.ingested(event, _store.append(event))
         except EventRefused as refused:
             report.refused(refused, event)

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+from eventsourcing_kit.envelope import parse
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from eventsourcing_kit.event import Event
 
 __all__ = ["Settings"]
 
@@ -17,6 +21,8 @@ class Settings:
 
     store_url: str
     stream_path: str | None
+    correlation_path: str | None
+    causation_path: str | None
     identity: Literal["content", "id"]
     dead_letters: str | None  # the URL of the queue for what no retry can cure
 
@@ -34,6 +40,18 @@ class Settings:
         return cls(
             store_url=f"dynamodb://{table}" + (f"?retention_days={int(days)}" if int(days) else ""),
             stream_path=environment.get("STREAM_PATH") or None,
+            correlation_path=environment.get("CORRELATION_PATH") or None,
+            causation_path=environment.get("CAUSATION_PATH") or None,
             identity="id" if identity == "id" else "content",
             dead_letters=environment.get("DEAD_LETTER_QUEUE_URL") or None,
+        )
+
+    def parsed(self, envelope: str | Mapping[str, Any]) -> Event:
+        """The event of an envelope, read in the places that are set. Raises as `eventsourcing_kit.parse`."""
+        return parse(
+            envelope,
+            self.stream_path,
+            self.identity,
+            correlation_path=self.correlation_path,
+            causation_path=self.causation_path,
         )

@@ -4,7 +4,8 @@
 endpoint: DynamoDB Local, or a real account's region (`https://dynamodb.eu-west-1.amazonaws.com`). On a real account the
 tests use the AWS environment as it is; they make a table named `eskit-test-...` for each test and delete it when the
 test is over (so they take long: begin with `-k "TestDynamoDB and Opening"`), and need CreateTable, DeleteTable,
-DescribeTable, UpdateTimeToLive, DescribeTimeToLive, PutItem, DeleteItem, Query and Scan on tables of that name.
+DescribeTable, UpdateTimeToLive, DescribeTimeToLive, PutItem, DeleteItem, BatchGetItem, Query and Scan on tables of that
+name, and Query and Scan on their indexes.
 """
 
 from __future__ import annotations

@@ -43,7 +43,8 @@ class Elements(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.names.add(tag)
-        self.open.append(tag)
+        if tag != "meta":  # which has no end
+            self.open.append(tag)
         self.attributes |= {name for name, _ in attrs}
         self.classes |= {name for key, value in attrs if key == "class" for name in (value or "").split()}
 

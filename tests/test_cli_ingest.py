@@ -221,6 +221,18 @@ def test_the_key_can_stand_elsewhere(desk: Desk) -> None:
     assert (done.code, done.talk) == (2, ["eskit: stream_path: found 'detail.(', expected a JMESPath"])
 
 
+def test_what_links_events_can_stand_elsewhere(desk: Desk) -> None:
+    desk.write("events.jsonl", lines(ENVELOPES))
+    paths = ("--correlation-path", "source", "--causation-path", "detail.data.primaryKey")
+    assert desk.run("ingest", "events.jsonl", *paths).code == 0
+    with open_store("sqlite:///events.db") as store:
+        assert {(found.correlation_id, found.causation_id) for found in store.correlated("shop")} == {
+            ("shop", ENVELOPES[0]["detail"]["data"]["primaryKey"])
+        }
+    done = desk.run("ingest", "events.jsonl", "--causation-path", "detail.(")
+    assert (done.code, done.talk) == (2, ["eskit: causation_path: found 'detail.(', expected a JMESPath"])
+
+
 def test_more_than_one_batch_is_stored_and_counted(desk: Desk) -> None:
     many = [envelope("Counted", stream=f"s-{number % 7}", number=number) for number in range(2 * BATCH + 1)]
     many.insert(BATCH + 3, {"id": "bad"})

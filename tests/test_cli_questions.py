@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -33,7 +33,7 @@ def paid(state, event):
 """
 
 
-def paid(second: int, amount: int, **more: str) -> dict[str, object]:
+def paid(second: int, amount: int, **more: Any) -> dict[str, Any]:
     return envelope("Paid", time=f"2026-03-01T11:00:{second:02d}Z", id=f"paid-{second}", amount=amount, **more)
 
 

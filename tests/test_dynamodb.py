@@ -14,7 +14,7 @@ import pytest
 from botocore.stub import Stubber
 
 from eventsourcing_kit import open_store
-from eventsourcing_kit.errors import InvalidStoreURL, StoreDamaged, StoreNotFound, StoreUnavailable
+from eventsourcing_kit.errors import IndexNotFound, InvalidStoreURL, StoreDamaged, StoreNotFound, StoreUnavailable
 from eventsourcing_kit.stores.contract import Counts
 from eventsourcing_kit.stores.dynamodb import DynamoDBStore
 from eventsourcing_kit.testing import Clock, event
@@ -266,6 +266,72 @@ def make_table(client: DynamoDBClient, table: str, pk: str, sk: str) -> None:
         BillingMode="PAY_PER_REQUEST",
     )
     client.get_waiter("table_exists").wait(TableName=table, WaiterConfig={"Delay": 1})
+
+
+# Trails
+
+
+def test_a_table_that_is_made_here_has_the_index_of_the_template(
+    store: DynamoDBStore, dynamodb_client: DynamoDBClient
+) -> None:
+    (index,) = dynamodb_client.describe_table(TableName=store.table)["Table"]["GlobalSecondaryIndexes"]
+    assert index["IndexName"] == "correlationId"
+    assert [(key["AttributeName"], key["KeyType"]) for key in index["KeySchema"]] == [
+        ("correlationId", "HASH"),
+        ("sk", "RANGE"),
+    ]
+    assert index["Projection"] == {"ProjectionType": "KEYS_ONLY"}
+
+
+def test_a_table_without_the_index_is_told_with_what_to_do(dynamodb_url: str, dynamodb_client: DynamoDBClient) -> None:
+    make_table(dynamodb_client, table_of(dynamodb_url), "pk", "sk")
+    with opened(dynamodb_url) as store:
+        store.append(event("OrderPlaced", metadata={"correlationId": "cart-5"}))
+        for look in (lambda: list(store.correlated("cart-5")), lambda: list(store.correlations())):
+            with pytest.raises(IndexNotFound, match="scan=True") as raised:
+                look()
+            assert raised.value.index == "correlationId"
+
+
+def test_no_table_is_told_as_for_any_other_question(dynamodb_url: str) -> None:
+    with opened(dynamodb_url) as store, pytest.raises(StoreNotFound):
+        list(store.correlated("cart-5"))
+
+
+def batches(*answers: list[int]) -> tuple[DynamoDBStore, Stubber, list[float]]:
+    """A store whose index has ten keys, and whose table answers these of them, one list for each call."""
+    pauses: list[float] = []
+    store = DynamoDBStore("t", url="dynamodb://t", region="eu-west-1", sleep=pauses.append)
+    keys = [{"pk": {"S": "order-17"}, "sk": {"S": f"2026-03-01T11:03:27.{n:03d}Z#Paid"}} for n in range(10)]
+    stubber = Stubber(store._client)
+    stubber.add_response("query", {"Items": [{"correlationId": {"S": "cart-5"}, **key} for key in keys]})
+    left = list(range(10))
+    for answer in answers:
+        requested = {"t": {"Keys": [keys[n] for n in left], "ConsistentRead": True}}
+        left = [n for n in left if n not in answer]
+        undone = {"t": {"Keys": [keys[n] for n in left], "ConsistentRead": True}} if left else {}
+        items = [{**keys[n], "eventId": {"S": f"e-{n}"}} for n in answer]
+        found = {"Responses": {"t": items}, "UnprocessedKeys": undone}
+        stubber.add_response("batch_get_item", found, {"RequestItems": requested})
+    stubber.activate()
+    return store, stubber, pauses
+
+
+def test_keys_that_a_batch_leaves_undone_are_asked_for_again() -> None:
+    store, stubber, pauses = batches([3, 1], [], [0, 2, 4, 5, 6, 7, 8], [9])
+    with store:
+        assert sorted(found.id for found in store.correlated("cart-5")) == [f"e-{n}" for n in range(10)]
+        stubber.assert_no_pending_responses()
+    assert len(pauses) == 1  # after the one answer that brought nothing: the others were full, not throttled
+    assert 0 <= pauses[0] <= 2
+
+
+def test_a_table_that_never_answers_a_batch_is_unavailable() -> None:
+    store, stubber, pauses = batches([1], [], [], [], [], [])
+    with store, pytest.raises(StoreUnavailable, match="nothing came back in 5 tries"):
+        list(store.correlated("cart-5"))
+    stubber.assert_no_pending_responses()
+    assert [pause <= 2**tries for tries, pause in enumerate(pauses, start=1)] == [True] * 4
 
 
 # Items

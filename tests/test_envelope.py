@@ -106,6 +106,37 @@ def test_a_path_that_fails_on_an_envelope_refuses_that_envelope() -> None:
     assert refusal.value.found == "a JMESPathTypeError"
 
 
+def linked(metadata: dict[str, Any], **paths: Any) -> tuple[str | None, str | None]:
+    event = parse(envelope(detail={"primaryKey": "order-17", "cart": "cart-5", "no": 7, "metaData": metadata}), **paths)
+    return event.correlation_id, event.causation_id
+
+
+@pytest.mark.parametrize("spelling", ["correlationId causationId", "correlation_id causation_id"])
+def test_what_links_events_has_two_spellings(spelling: str) -> None:
+    correlation, causation = spelling.split()
+    assert linked({correlation: "c-1", causation: "e-1"}) == ("c-1", "e-1")
+
+
+def test_paths_are_further_places_of_what_links_events_and_are_looked_at_first() -> None:
+    usual = {"correlationId": "c-1", "causationId": "e-1"}
+    assert linked(usual, correlation_path="detail.cart", causation_path="detail.nope") == ("cart-5", "e-1")
+    assert linked(usual, correlation_path="detail.no", causation_path="detail.cart") == ("c-1", "cart-5")
+    assert linked({}, correlation_path="detail.cart && to_string(detail.no)") == ("7", None)
+
+
+def test_what_links_events_and_is_no_text_counts_as_absent() -> None:
+    assert linked({"correlationId": 7, "causationId": ["e-1"]}) == (None, None)
+    assert linked({"correlationId": "", "causationId": None}) == (None, None)
+
+
+@pytest.mark.parametrize("option", ["correlation_path", "causation_path"])
+def test_a_path_to_what_links_events_fails_as_one_to_the_key_does(option: str) -> None:
+    with pytest.raises(InvalidOption, match=f"{option}: .*JMESPath"):
+        linked({}, **{option: "detail.."})
+    with pytest.raises(InvalidEnvelope, match="a JMESPathTypeError"):
+        linked({}, **{option: "length(detail.nope)"})
+
+
 def test_an_identity_that_is_none_is_an_invalid_option() -> None:
     unknown: Any = "name"
     with pytest.raises(InvalidOption, match="identity"):

@@ -182,6 +182,15 @@ def test_csv_goes_into_a_file_where_there_is_a_path(tmp_path: Path) -> None:
     assert (tmp_path / "answer.csv").read_bytes().decode() == Answer(ROW).to_csv()
 
 
+def test_csv_of_rows_that_break_off_leaves_the_file_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "answer.csv"
+    path.write_text("before")
+    with pytest.raises(ValueError, match="argument 2"):
+        Answer(ROW, ("too", "short")).to_csv(path)
+    assert [found.name for found in tmp_path.iterdir()] == ["answer.csv"]
+    assert path.read_text() == "before"
+
+
 @pytest.mark.parametrize(
     ("module", "method", "command"),
     [

@@ -178,10 +178,14 @@ def _put(account: Account, detail: Mapping[str, Any]) -> None:
 
 
 def _rebuild(reader: Account, stack: Stack, stream: str) -> Done:
-    """`eskit rebuild`, pointed at the stack's own output."""
+    return _eskit(reader, stack, "rebuild", "orders", stream)
+
+
+def _eskit(reader: Account, stack: Stack, *arguments: str) -> Done:
+    """A command, pointed at the stack's own output."""
     store = f"{stack.outputs['StoreUrl']}&endpoint_url={quote(reader.endpoint, safe='')}"
     done = subprocess.run(
-        [*COMMAND, "rebuild", "orders", stream, "--store", store],
+        [*COMMAND, *arguments, "--store", store],
         cwd=ROOT,
         env=reader.environ(),
         capture_output=True,
@@ -207,6 +211,22 @@ def test_an_event_on_the_bus_is_in_the_state_that_a_reader_rebuilds(
     assert done.code == 0, done.err
     assert done.records[0]["state"] == {"status": "placed", "total": 4990, "paid": 0, "refunded": 0, "balance": 0}
     assert done.records[0]["last"]["key"] == "2026-03-24T11:03:27.123Z#OrderPlaced"
+
+
+def test_a_reader_follows_a_trail_and_asks_what_usually_comes_by_the_index_of_the_stack(
+    account: Account, reader: Account, stack: Stack
+) -> None:
+    for order in ("order-18", "order-19"):
+        _put(
+            account,
+            {"data": {"primaryKey": order}, "metaData": {**ORDER["metaData"], "correlationId": f"cart-of-{order}"}},
+        )
+    done = _until(lambda: _eskit(reader, stack, "trail", "cart-of-order-19"), lambda done: bool(done.out))
+    assert (done.code, [record["stream"] for record in done.records]) == (0, ["order-19"]), done.err
+    other = _until(lambda: _eskit(reader, stack, "trail", "cart-of-order-18", "--similar"), lambda done: bool(done.out))
+    assert (other.code, [record["standing"] for record in other.records]) == (0, ["came"]), other.err
+    denied = _eskit(reader, stack, "trail", "cart-of-order-19", "--scan")
+    assert (denied.code, "AccessDenied" in denied.err) == (4, True)
 
 
 def test_an_event_that_no_retry_can_cure_is_in_the_dead_letter_queue_with_its_reason(
@@ -249,16 +269,23 @@ def test_a_reader_may_read_streams_whose_names_are_known_and_nothing_else_of_all
     reader: Account, stack: Stack
 ) -> None:
     allowed, denied = _tried(reader, stack)
-    assert allowed == {"dynamodb.get_item", "dynamodb.batch_get_item", "dynamodb.query"}
+    assert allowed == READS
     assert denied >= FORBIDDEN | {"dynamodb.put_item"}
 
 
 def test_only_with_the_second_policy_a_reader_lists_the_streams(account: Account, stack: Stack) -> None:
     policies = [stack.outputs["ReaderPolicyArn"], stack.outputs["AllStreamsPolicyArn"]]
     allowed, _ = _tried(account.user(f"lister-of-{stack.table}", *policies), stack)
-    assert allowed == {"dynamodb.get_item", "dynamodb.batch_get_item", "dynamodb.query", "dynamodb.scan"}
+    assert allowed == READS | {"dynamodb.scan"}
 
 
+READS: Final = {
+    "dynamodb.get_item",
+    "dynamodb.batch_get_item",
+    "dynamodb.query",
+    "dynamodb.query of the index",
+    "dynamodb.scan of the index",
+}
 FORBIDDEN: Final = {
     "dynamodb.batch_write_item",
     "dynamodb.create_backup",
@@ -321,6 +348,13 @@ def _calls(stack: Stack) -> dict[str, dict[str, Any]]:
             "KeyConditionExpression": "pk = :pk",
             "ExpressionAttributeValues": {":pk": {"S": "order-1"}},
         },
+        "dynamodb.query of the index": {
+            "TableName": table,
+            "IndexName": "correlationId",
+            "KeyConditionExpression": "correlationId = :id",
+            "ExpressionAttributeValues": {":id": {"S": "cart-5"}},
+        },
+        "dynamodb.scan of the index": {"TableName": table, "IndexName": "correlationId"},
         "dynamodb.scan": {"TableName": table},
         "dynamodb.update_item": {"TableName": table, "Key": KEY},
         "dynamodb.delete_item": {"TableName": table, "Key": KEY},

@@ -167,6 +167,15 @@ class TestWhatArrives:
             function({**envelope(), "detail": {"data": {"number": "order-18"}}})
         assert [event.id for event in stored(table, "order-18")] == ["e-1"]
 
+    def test_the_paths_to_what_links_events_are_settings(self, table: str) -> None:
+        paths = {"CORRELATION_PATH": "detail.data.cart", "CAUSATION_PATH": "detail.data.click"}
+        detail = {"data": {"primaryKey": "order-18", "cart": "cart-5", "click": "e-0"}}
+        with cold_start(settings_for(table, **paths)) as function:
+            function({**envelope(), "detail": detail})
+        assert [(event.correlation_id, event.causation_id) for event in stored(table, "order-18")] == [
+            ("cart-5", "e-0")
+        ]
+
     def test_an_event_expires_as_many_days_behind_its_moment_as_are_set(self, table: str) -> None:
         with cold_start(settings_for(table, RETENTION_DAYS="36500")) as function:
             function(envelope(1, time="2026-03-01T11:03:27.900Z"))

@@ -14,9 +14,9 @@ import eventsourcing_kit
 ROOT = Path(__file__).parents[1]
 
 ROWS = [
-    {"errors", "inert", "moment"},
+    {"errors", "inert", "moment", "wholefile"},
     {"event", "times"},
-    {"record", "upcast", "frames", "patches", "progress"},
+    {"record", "places", "upcast", "frames", "patches", "progress"},
     {"envelope", "handler", "stores.contract", "stores.reading", "stores.url", "delivery"},
     {"projection", "stores.base"},
     {"stores.sqlite", "stores.dynamodb"},
@@ -88,7 +88,10 @@ def loaded_by(code: str) -> set[str]:
     return set(done.stdout.split())
 
 
-HEAVY = {"boto3", "botocore", "apsw", "sqlite3", "pydantic", "typer", "rich", "dateparser", "pyarrow", "jmespath"}
+HEAVY = {
+    *("boto3", "botocore", "apsw", "sqlite3", "pydantic", "typer", "rich", "dateparser", "pyarrow", "jmespath"),
+    *("altair", "arro3", "narwhals", "pandas", "polars"),
+}
 
 
 def test_importing_the_kit_loads_no_driver_and_no_pydantic() -> None:
@@ -106,6 +109,11 @@ def test_every_public_name_is_there_whichever_module_was_imported_first() -> Non
 
 def test_a_store_on_sqlite_loads_no_aws() -> None:
     loaded = loaded_by("from eventsourcing_kit import open_store; open_store('sqlite://').append_many([])")
+    assert loaded & HEAVY == {"apsw"}
+
+
+def test_a_table_loads_no_library_before_it_is_asked_for() -> None:
+    loaded = loaded_by("from eventsourcing_kit import open_store; open_store('sqlite://').events()._repr_html_()")
     assert loaded & HEAVY == {"apsw"}
 
 

@@ -1,4 +1,4 @@
-"""Every code block of the README is run as it stands there.
+"""Every code block of the README and of the pages in `docs` is run as it stands there.
 
 `python` blocks follow each other in one session, in one folder; a block that begins with `# file: NAME` is written to
 that file instead. Lines of `console` blocks that begin with `$` are run in a shell in the same folder, and what they
@@ -11,13 +11,15 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text()
-BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 FILE = re.compile(r"# file: (\S+)\n")
 
@@ -38,38 +40,69 @@ def run(command: str, folder: Path) -> str:
     return done.stdout
 
 
-def test_the_readme_has_blocks_of_known_kinds_only() -> None:
-    assert {kind for kind, _ in BLOCKS} == {"sh", "python", "console"}
+def blocks(page: Path) -> list[tuple[str, str]]:
+    """The kind and the text of each code block."""
+    return re.findall(r"^```(\w+)\n(.*?)^```", page.read_text(), flags=re.MULTILINE | re.DOTALL)
 
 
-def test_every_block_of_the_readme_does_what_it_says(tmp_path: Path) -> None:
+each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+
+
+@each_page
+def test_a_page_has_blocks_of_known_kinds_only(page: Path) -> None:
+    kinds = {kind for kind, _ in blocks(page)}
+    assert {"python", "console"} <= kinds <= {"sh", "python", "console"}
+
+
+@each_page
+def test_every_block_of_a_page_does_what_it_says(page: Path, tmp_path: Path) -> None:
     session = ""
-    for kind, block in BLOCKS:
+    for kind, block in blocks(page):
         named = FILE.match(block)
         if kind == "python" and named:
             (tmp_path / named[1]).parent.mkdir(exist_ok=True)
             (tmp_path / named[1]).write_text(block)
         elif kind == "python":
             session += block  # in a process of its own, as others have imported other projections here
-            run(f"{sys.executable} -c {shlex.quote(session)}", tmp_path)
+            printed = run(f"{sys.executable} -c {shlex.quote(session)}", tmp_path)
+            missing = [said for said in comments(block) if not any(says(said, line) for line in printed.splitlines())]
+            assert missing == [], printed
         elif kind == "console":
             for command, output in commands(block):
                 printed = run(command, tmp_path)
-                assert not output or printed.strip() == output.strip(), command
+                assert not output or stripped(printed) == stripped(output), command
+
+
+def comments(block: str) -> list[str]:
+    """What stands behind each `print` that says what it prints."""
+    return re.findall(r"^ *print\(.*\)  # (.*)$", block, flags=re.MULTILINE)
+
+
+def says(comment: str, line: str) -> bool:
+    """Whether a comment is that line, perhaps with an explanation behind it."""
+    return comment == line or (comment.startswith((f"{line}: ", f"{line}, ")) and bool(line))
+
+
+def stripped(text: str) -> str:
+    """Without the blanks with which a table ends its lines."""
+    return "\n".join(line.rstrip() for line in text.strip().splitlines())
 
 
 def test_the_commands_that_set_everything_up_are_there() -> None:
     makefile = (ROOT / "Makefile").read_text()
-    targets = [line.split()[1] for kind, block in BLOCKS if kind == "sh" for line in block.splitlines()]
+    targets = [line.split()[1] for kind, block in blocks(PAGES[0]) if kind == "sh" for line in block.splitlines()]
     assert targets
     assert all(re.search(rf"^{target}:", makefile, re.MULTILINE) for target in targets)
 
 
-def test_mypy_is_strict_with_the_readme(tmp_path: Path) -> None:
+@each_page
+def test_mypy_is_strict_with_a_page(page: Path, tmp_path: Path) -> None:
     session = []
-    for block in (block for kind, block in BLOCKS if kind == "python"):
+    (tmp_path / "projections").mkdir()
+    shutil.copyfile(ROOT / "projections" / "shop.py", tmp_path / "projections" / "shop.py")
+    for block in (block for kind, block in blocks(page) if kind == "python"):
         if named := FILE.match(block):
-            (tmp_path / named[1]).parent.mkdir()
+            (tmp_path / named[1]).parent.mkdir(exist_ok=True)
             (tmp_path / named[1]).with_name("__init__.py").touch()
             (tmp_path / named[1]).write_text(block)
         else:

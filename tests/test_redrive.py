@@ -184,11 +184,15 @@ def test_a_store_that_fails_ends_it_and_the_message_stays(
     assert waiting(client, queue) == (1, 0)
 
 
-def test_stream_path_and_identity_are_as_for_any_ingest(client: SQSClient, queue: str, store: BaseStore) -> None:
+def test_paths_and_identity_are_as_for_any_ingest(client: SQSClient, queue: str, store: BaseStore) -> None:
     for event_id in ("e-1", "e-2"):
         put(client, queue, {**PLACED, "id": event_id, "account": "123456789012"})
-    done = redrive(queue, store, dry_run=False, stream_path="account", identity="id")
+    paths = {"stream_path": "account", "correlation_path": "region", "causation_path": "source"}
+    done = redrive(queue, store, dry_run=False, identity="id", **paths)
     assert [message.outcome for message in done] == ["stored", "stored"]
+    assert [(event.correlation_id, event.causation_id) for event in store.read("123456789012")] == [
+        ("eu-west-1", "shop")
+    ] * 2
     assert sorted(ids(store, "123456789012")) == ["e-1", "e-2"]
 
 

@@ -16,7 +16,7 @@ import pytest
 from eventsourcing_kit import Event, open_store
 from eventsourcing_kit.errors import EventConflict, StoreDamaged, StoreNotFound, StoreUnavailable
 from eventsourcing_kit.stores.contract import Counts, Store
-from eventsourcing_kit.stores.sqlite import SQLiteStore, _retry_busy
+from eventsourcing_kit.stores.sqlite import _CORRELATED, _CORRELATIONS, SQLiteStore, _retry_busy
 from eventsourcing_kit.testing import Clock, event
 
 if TYPE_CHECKING:
@@ -29,10 +29,12 @@ USES: dict[str, Any] = {
     "append": lambda store: store.append(event("OrderPlaced")),
     "read": lambda store: list(store.read(STREAM)),
     "streams": lambda store: list(store.streams()),
+    "correlated": lambda store: list(store.correlated("cart-5")),
+    "correlations": lambda store: list(store.correlations()),
     "check": lambda store: store.check(),
     "create_table": lambda store: store.create_table(),
 }
-READING_USES = {name: USES[name] for name in ("read", "streams", "check")}
+READING_USES = {name: USES[name] for name in ("read", "streams", "correlated", "correlations", "check")}
 
 
 @pytest.fixture
@@ -118,7 +120,58 @@ def test_the_table_is_strict_and_lies_in_the_order_of_its_key(file: Path) -> Non
         ("sk", "TEXT", 2),
     ]
     assert {kind for _, name, kind, *_ in columns if name not in ("eventDetailZ", "expireRecord")} == {"TEXT"}
-    assert indices == []
+    assert indices == [("events_by_correlation",)]
+
+
+def correlated(number: int, correlation_id: str = "cart-5") -> Event:
+    return event("ItemAdded", id=f"e-{number}", metadata={"correlationId": correlation_id}, item=number)
+
+
+def indices_of(file: Path) -> list[str]:
+    with closing(sqlite3.connect(file)) as connection:
+        return [name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'index'")]
+
+
+def without_index(file: Path) -> None:
+    """A file as it was made before there was an index."""
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute("DROP INDEX events_by_correlation")
+
+
+def test_a_file_from_before_the_index_answers_without_it_and_gets_it_with_the_next_append(file: Path) -> None:
+    with opened(file) as store:
+        store.append_many(correlated(number) for number in range(3))
+    without_index(file)
+    with opened(file) as store:
+        assert sorted(found.id for found in store.correlated("cart-5")) == ["e-0", "e-1", "e-2"]
+        assert len(list(store.correlations())) == 3
+    assert indices_of(file) == []
+    with opened(file) as store:
+        assert store.append(correlated(3)) == "stored"
+        assert sorted(found.id for found in store.correlated("cart-5")) == ["e-0", "e-1", "e-2", "e-3"]
+    assert indices_of(file) == ["events_by_correlation"]
+    with opened(file) as store:
+        assert store.check() == []
+
+
+def test_a_trail_is_looked_up_and_all_of_them_are_read_from_the_index_alone(store: SQLiteStore) -> None:
+    store.append(correlated(1))
+    connection = store._connected()
+
+    def plan(query: str, *values: object) -> list[str]:
+        return [str(row[3]) for row in connection.execute(f"EXPLAIN QUERY PLAN {query}", values)]
+
+    assert plan(_CORRELATED, "cart-5") == ["SEARCH events USING INDEX events_by_correlation (correlationId=?)"]
+    assert plan(_CORRELATIONS, 0) == ["SEARCH events USING COVERING INDEX events_by_correlation (correlationId>?)"]
+
+
+def test_correlations_know_what_has_expired(file: Path) -> None:
+    clock = Clock("2026-03-01T12:00:00Z")
+    with open_store(f"sqlite:///{file}?retention_days=7", clock=clock) as store:
+        store.append(correlated(1))
+        assert list(store.correlations()) == [("cart-5", "order-17", "2026-03-01T11:03:27.000Z#ItemAdded")]
+        clock.set("2026-03-08T12:00:00Z")
+        assert list(store.correlations()) == []
 
 
 def test_the_file_says_whose_it_is_and_in_which_format(file: Path) -> None:

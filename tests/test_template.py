@@ -265,6 +265,15 @@ def test_the_function_may_do_these_things_and_no_others(queued: Rendered, direct
     assert allowed(queued) == {**always, "TakeMessages": takes}
 
 
+def test_a_reader_may_query_streams_and_query_and_scan_the_keys_of_the_index(either: Rendered) -> None:
+    statements = {each["Sid"]: each for each in either["ReaderPolicy"]["PolicyDocument"]["Statement"]}
+    assert {name: each["Action"] for name, each in statements.items()} == {
+        "ReadStreams": ["dynamodb:Query", "dynamodb:GetItem", "dynamodb:BatchGetItem"],
+        "ReadTrails": ["dynamodb:Query", "dynamodb:Scan"],
+    }
+    assert "/index/correlationId" in json.dumps(statements["ReadTrails"]["Resource"])
+
+
 def test_the_dashboard_is_json_and_its_widgets_do_not_overlap() -> None:
     (body, _) = render()["Dashboard"]["DashboardBody"]["Fn::Sub"]
     places = [(widget["x"], widget["y"]) for widget in json.loads(body)["widgets"]]

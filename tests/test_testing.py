@@ -234,6 +234,17 @@ class DictStore(BaseStore):
     def _is_live(self, row: Record) -> bool:
         return row.expire_record is None or row.expire_record * 1_000_000_000 > self._clock()
 
+    def correlations(self) -> Iterator[tuple[str, str, str]]:
+        live = [row for row in self._all() if row.correlation_id is not None and self._is_live(row)]
+        for row in sorted(live, key=lambda row: row.correlation_id or ""):
+            yield row.correlation_id or "", row.pk, row.sk
+
+    def _correlated(self, correlation_id: str) -> Iterator[Event]:
+        return (decode(row) for row in self._all() if row.correlation_id == correlation_id)
+
+    def _all(self) -> list[Record]:
+        return [row for rows in self._rows_of["events"].values() for row in rows.values()]
+
     def _put(self, record: Record) -> Record | None:
         rows = self._rows_of["events"].setdefault(record.pk, {})
         old = rows.setdefault(record.sk, record)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from eventsourcing_kit.cli import admin, ingest, questions, rebuild, redrive, show, verify
+from eventsourcing_kit.cli import admin, ingest, questions, rebuild, redrive, show, trail, verify
 from eventsourcing_kit.cli.faults import ExitCode, reported, usage_error
 from eventsourcing_kit.cli.talk import say
 
@@ -32,6 +32,7 @@ to stderr. 'eskit COMMAND --help' has examples.
   eskit rebuild orders --all -o orders.parquet   all states, in a file
   eskit timeline orders order-17                 what each event changed
   eskit bisect orders order-17 'total >= `0`'    the event that broke it
+  eskit trail cart-5                             what hangs together, across streams
 """
 _EXIT_CODES = """[bold]Exit codes[/]
 
@@ -98,6 +99,7 @@ app.command("diff")(questions.diff)
 app.command("blame")(questions.blame)
 app.command("bisect")(questions.bisect)
 app.command("revisions")(questions.revisions)
+app.command("trail")(trail.trail)
 app.command("verify")(verify.verify)
 app.command("check-ties")(verify.check_ties)
 app.command("doctor")(admin.doctor)

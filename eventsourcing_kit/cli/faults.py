@@ -22,6 +22,7 @@ from eventsourcing_kit.errors import (
     FoldCrashed,
     FoldFailed,
     IncompleteStream,
+    IndexNotFound,
     InvalidMoment,
     InvalidOption,
     InvalidProjection,
@@ -140,6 +141,8 @@ def _hint(error: BaseException) -> str:
     """What to type, where the error itself can not know of a command line."""
     if isinstance(error, ProjectionNotFound):
         return "; --app MODULE names another place"
+    if isinstance(error, IndexNotFound):
+        return " (--scan)"
     if isinstance(error, IncompleteStream):
         return " (--allow-incomplete)"
     return ""

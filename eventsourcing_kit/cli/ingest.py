@@ -13,7 +13,13 @@ import typer
 
 from eventsourcing_kit.cli import settings
 from eventsourcing_kit.cli.faults import ExitCode
-from eventsourcing_kit.cli.options import FormatOption, StoreOption, StreamPathOption  # noqa: TC001 - typer reads them
+from eventsourcing_kit.cli.options import (  # noqa: TC001 - typer reads them
+    CausationPathOption,
+    CorrelationPathOption,
+    FormatOption,
+    StoreOption,
+    StreamPathOption,
+)
 from eventsourcing_kit.cli.source import MAX_LINE, Line, Source, Unreadable, check_files
 from eventsourcing_kit.cli.tables import Printer
 from eventsourcing_kit.cli.talk import say
@@ -89,6 +95,8 @@ def ingest(
     *,
     store_url: StoreOption = None,
     stream_path: StreamPathOption = None,
+    correlation_path: CorrelationPathOption = None,
+    causation_path: CausationPathOption = None,
     identity: Annotated[
         Identity, typer.Option(help="What makes two events one: equal content, or equal content under one id")
     ] = Identity.content,
@@ -124,7 +132,13 @@ def ingest(
     tally = Tally()
 
     def parsed(content: bytes) -> Event:
-        return parse(content, stream_path, identity=identity.value)
+        return parse(
+            content,
+            stream_path,
+            identity.value,
+            correlation_path=correlation_path,
+            causation_path=causation_path,
+        )
 
     sources = [Source(name) for name in files]
     with (

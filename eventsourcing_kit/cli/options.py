@@ -21,6 +21,8 @@ __all__ = [
     "AllowIncompleteOption",
     "AppOption",
     "AtOption",
+    "CausationPathOption",
+    "CorrelationPathOption",
     "FormatOption",
     "KnownAtOption",
     "ProjectionArgument",
@@ -114,4 +116,12 @@ TzOption = Annotated[str, typer.Option("--tz", metavar="ZONE", help="The zone of
 StreamPathOption = Annotated[
     str | None,
     typer.Option(metavar="JMESPATH", help="Where the stream's key stands in an envelope, if elsewhere"),
+]
+CorrelationPathOption = Annotated[
+    str | None,
+    typer.Option(metavar="JMESPATH", help="A further place of the correlation id in an envelope, looked at first"),
+]
+CausationPathOption = Annotated[
+    str | None,
+    typer.Option(metavar="JMESPATH", help="A further place of the causation id in an envelope, looked at first"),
 ]

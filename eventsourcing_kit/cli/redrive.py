@@ -12,7 +12,13 @@ import typer
 from eventsourcing_kit.cli import settings
 from eventsourcing_kit.cli.faults import ExitCode
 from eventsourcing_kit.cli.ingest import Identity
-from eventsourcing_kit.cli.options import FormatOption, StoreOption, StreamPathOption  # noqa: TC001 - typer reads them
+from eventsourcing_kit.cli.options import (  # noqa: TC001 - typer reads them
+    CausationPathOption,
+    CorrelationPathOption,
+    FormatOption,
+    StoreOption,
+    StreamPathOption,
+)
 from eventsourcing_kit.cli.tables import Printer
 from eventsourcing_kit.cli.talk import many, say, silence
 
@@ -31,6 +37,8 @@ def redrive(
     *,
     put: Annotated[bool, typer.Option("--put", help="Do it: store the events and take them off the queue")] = False,
     stream_path: StreamPathOption = None,
+    correlation_path: CorrelationPathOption = None,
+    causation_path: CausationPathOption = None,
     identity: Annotated[
         Identity, typer.Option(help="What makes two events one: equal content, or equal content under one id")
     ] = Identity.content,
@@ -70,6 +78,8 @@ def redrive(
             dry_run=not put,
             stream_path=stream_path,
             identity=identity.value,
+            correlation_path=correlation_path,
+            causation_path=causation_path,
             region=region,
             endpoint_url=endpoint_url,
         )

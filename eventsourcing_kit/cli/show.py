@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import zlib
 from collections import Counter, deque
 from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
-import msgspec
 import typer
 
 from eventsourcing_kit.cli import settings
@@ -19,6 +17,7 @@ from eventsourcing_kit.cli.tables import Printer
 from eventsourcing_kit.cli.talk import say
 from eventsourcing_kit.cli.window import Window
 from eventsourcing_kit.errors import StoreDamaged
+from eventsourcing_kit.event import detail_line, moment_or_none
 from eventsourcing_kit.moment import to_canonical
 from eventsourcing_kit.span import Span
 
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
 
 __all__ = ["check_stream", "events", "streams"]
 
-_UNREADABLE: Final = (AttributeError, TypeError, ValueError, RecursionError, msgspec.MsgspecError, zlib.error)
 _HEADINGS: Final = ("key", "moment", "type", "id", "source", "recorded at")
 
 
@@ -206,37 +204,14 @@ def _record(printer: Printer, store: Readable, event: Event) -> None:
 
 
 def _moment(event: Event) -> str | None:
-    """None for a row of an older writer whose moment can not be read: to look at it is why somebody is here."""
-    try:
-        return to_canonical(event.moment_ns)
-    except _UNREADABLE:
-        return None
+    """None for a row of an older writer whose moment can not be read."""
+    ns = moment_or_none(event)
+    return None if ns is None else to_canonical(ns)
 
 
 def _detail_json(store: Readable, event: Event) -> str:
-    """The detail as it arrived, on one line; where an older writer left something else than JSON, that as a string."""
     try:
-        text = event.detail_json
+        return detail_line(event)
     except zlib.error:
         reason = f"the detail of '{event.key}' in stream '{event.stream}' does not unpack"
         raise StoreDamaged(store.url, reason) from None
-    if not _is_json(text):
-        return json.dumps(text)
-    return text.replace("\n", " ").replace("\r", " ")  # in JSON these only ever stand between members
-
-
-def _is_json(text: str) -> bool:
-    try:
-        msgspec.json.decode(text, type=msgspec.Raw)
-    except msgspec.DecodeError:  # no JSON, or JSON with half of a surrogate pair
-        try:
-            json.loads(text, parse_constant=_refuse)
-        except ValueError:
-            return False
-    except RecursionError:
-        return False
-    return True
-
-
-def _refuse(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")

@@ -28,7 +28,10 @@ __all__ = ["run_aws"]
 _TABLE: Final = "eskit-demo"
 _AT_ONCE: Final = 10  # messages that a queue hands to a function in one invocation
 _REGION: Final = "eu-west-1"
-_SETTINGS: Final = ("POWERTOOLS_", "STREAM_PATH", "IDENTITY", "RETENTION_DAYS", "DEAD_LETTER_QUEUE_URL")
+_SETTINGS: Final = (
+    *("POWERTOOLS_", "STREAM_PATH", "CORRELATION_PATH", "CAUSATION_PATH"),
+    *("IDENTITY", "RETENTION_DAYS", "DEAD_LETTER_QUEUE_URL"),
+)
 
 # A Lambda runtime in small: an invocation on each line of stdin, its answer on each line of stdout, and all that the
 # function prints, its log and its metrics, on stderr.

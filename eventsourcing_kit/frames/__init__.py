@@ -7,6 +7,7 @@ library is loaded before somebody asks for what needs it.
 from __future__ import annotations
 
 from eventsourcing_kit.frames.columns import Column, Kind
+from eventsourcing_kit.frames.events import Events
 from eventsourcing_kit.frames.tabular import Tabular
 
-__all__ = ["Column", "Kind", "Tabular"]
+__all__ = ["Column", "Events", "Kind", "Tabular"]

@@ -1,65 +1,62 @@
-"""Rows as an Arrow table, which every data frame library takes as it is; or as columns of pandas."""
+"""Columns as an Arrow table, which every data frame library takes as it is; or as a data frame of pandas."""
 
 from __future__ import annotations
 
-from itertools import islice
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
 from eventsourcing_kit.frames.columns import encodable, found
 from eventsourcing_kit.frames.libraries import library
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
     from eventsourcing_kit.frames.columns import Column, Kind
 
-__all__ = ["to_arrow", "to_pandas"]
+__all__ = ["BATCH", "to_arrow", "to_pandas"]
 
-_BATCH: Final = 4_096  # rows; a text of each row's may have 400 KB, and Arrow's short texts end at 2 GB
+BATCH: Final = 4_096  # rows that are held as Python values at once
 
 
-def to_arrow(columns: Sequence[Column], rows: Iterable[Sequence[Any]]) -> Any:
-    """An `arro3.core.Table`. Rows are taken in batches, so that those which came before are held as Arrow only."""
+def to_arrow(columns: Sequence[Column], batches: Iterable[Sequence[Sequence[Any]]]) -> Any:
+    """An `arro3.core.Table`. A batch has the values of each column; those that came before are held as Arrow only."""
     core = library("arro3.core", asked_for="to_arrow")
     parts: list[list[Any]] = [[] for _ in columns]
-    for batch in _batches(rows):
-        for column, part, values in zip(columns, parts, zip(*batch, strict=True), strict=True):
+    for batch in batches:
+        for column, part, values in zip(columns, parts, batch, strict=True):
             part.append(values if column.kind == "value" else _array(core, column.kind, values))
     fields, chunked = [], []
     for column, part in zip(columns, parts, strict=True):
         kind: Kind = column.kind
         if kind == "value":  # only all of its values together say what it is
-            kind, found_values = found([value for values in part for value in values])
-            part = [_array(core, kind, found_values[at : at + _BATCH]) for at in range(0, len(found_values), _BATCH)]
+            kind, values = found([*chain.from_iterable(part)])
+            part = [_array(core, kind, values[at : at + BATCH]) for at in range(0, len(values), BATCH)]
         type_ = _type(core, kind)
         fields.append(core.Field(column.name, type_, nullable=True))
         chunked.append(core.ChunkedArray(part, type=type_))
     return core.Table.from_arrays(chunked, schema=core.Schema(fields))
 
 
-def to_pandas(columns: Sequence[Column], rows: Iterable[Sequence[Any]]) -> Any:
+def to_pandas(columns: Sequence[Column], batches: Iterable[Sequence[Sequence[Any]]]) -> Any:
     """A `pandas.DataFrame` whose types do not depend on whether a value is missing. Needs neither arro3 nor pyarrow."""
     pandas = library("pandas", asked_for="to_pandas", install="pandas")
-    taken: Sequence[Sequence[Any]] = list(zip(*rows, strict=True)) or [()] * len(columns)
+    taken: list[list[Any]] = [[] for _ in columns]
+    for batch in batches:
+        for values, more in zip(taken, batch, strict=True):
+            values.extend(more)
     series = {}
     for column, values in zip(columns, taken, strict=True):
-        kind, values = found(values) if column.kind == "value" else (column.kind, values)
+        kind, typed = found(values) if column.kind == "value" else (column.kind, values)
         if kind == "moment":
-            micros = pandas.array([None if ns is None else ns // 1_000 for ns in values], dtype="Int64")
+            micros = pandas.array([None if ns is None else ns // 1_000 for ns in typed], dtype="Int64")
             series[column.name] = pandas.Series(micros).astype("datetime64[us]").dt.tz_localize("UTC")
         else:
-            values = encodable(values) if kind in ("text", "json") else list(values)
-            series[column.name] = pandas.Series(values, dtype=_PANDAS[kind])
+            typed = encodable(typed) if kind in ("text", "json") else typed
+            series[column.name] = pandas.Series(typed, dtype=_PANDAS[kind])
     return pandas.DataFrame(series, columns=[column.name for column in columns])
 
 
 _PANDAS: Final = {"text": "string", "json": "string", "int": "Int64", "float": "float64", "bool": "boolean"}
-
-
-def _batches(rows: Iterable[Sequence[Any]]) -> Iterator[list[Sequence[Any]]]:
-    remaining = iter(rows)
-    while batch := list(islice(remaining, _BATCH)):
-        yield batch
 
 
 def _type(core: Any, kind: Kind) -> Any:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from eventsourcing_kit.frames.columns import Column, Kind
 
-__all__ = ["PALETTE", "answer", "block", "code", "facts", "line", "strip", "table", "text"]
+__all__ = ["PALETTE", "answer", "block", "code", "facts", "items", "line", "strip", "table", "text"]
 
 # Okabe and Ito's colours, which nearly everybody can tell apart, those that show on white and on black alike.
 PALETTE: Final = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9", "#8b7d00")
@@ -33,13 +33,15 @@ _LONGEST_CODE: Final = 20_000
 _STYLE: Final = (
     ".eskit{font-size:13px;overflow-x:auto}"
     ".eskit p{margin:0 0 .4em}"
+    ".eskit ul{margin:0 0 .4em;padding-left:1.6em}"
     ".eskit table{border-collapse:collapse;margin:0 0 .4em}"
     ".eskit th,.eskit td{border:0;border-bottom:1px solid rgba(128,128,128,.35);padding:.25em .7em;text-align:left;"
     "vertical-align:top;white-space:nowrap}"
     ".eskit th{font-weight:600}"
     ".eskit .eskit-number{text-align:right;font-variant-numeric:tabular-nums}"
-    ".eskit .eskit-wide{font-family:monospace;white-space:normal;overflow-wrap:anywhere;min-width:16em}"
+    ".eskit .eskit-wide{font-family:monospace;font-size:.9em;white-space:normal;overflow-wrap:anywhere;min-width:34em}"
     ".eskit .eskit-null{opacity:.5}"
+    ".eskit .eskit-mark:not(:first-child){margin-left:1em}"
     ".eskit pre{margin:0 0 .4em;max-height:30em;overflow:auto;background:none;color:inherit}"
     ".eskit svg{display:block;max-width:100%;margin:0 0 .6em}"
 )
@@ -76,6 +78,11 @@ def facts(pairs: Iterable[tuple[str, str]]) -> str:
     return f"<table><tbody>{rows}</tbody></table>" if rows else ""
 
 
+def items(names: Sequence[str]) -> str:
+    """A list; nothing where it is empty."""
+    return f"<ul>{''.join(f'<li>{text(_shortened(name))}</li>' for name in names)}</ul>" if names else ""
+
+
 def table(columns: Sequence[Column], rows: Sequence[Sequence[Any]]) -> str:
     """A table of typed columns. Those in which no row has anything are left out, and named below it."""
     filled = [place for place in range(len(columns)) if not rows or any(row[place] is not None for row in rows)]
@@ -100,7 +107,7 @@ def strip(moments: Sequence[int | None], names: Sequence[str | None] = ()) -> st
     span = (last - first) or 1
     ticks = "".join(
         f'<rect x="{4 + 632 * (ns - first) / span:.1f}" y="4" width="3" height="22" fill="{colours[name]}" '
-        f'fill-opacity="0.75"><title>{text(f"{_second(ns)} {name}".strip())}</title></rect>'
+        f'fill-opacity="0.85"><title>{text(f"{_second(ns)} {name}".strip())}</title></rect>'
         for ns, name in zip(moments, labels, strict=True)
         if ns is not None
     )
@@ -150,7 +157,7 @@ def _legend(colours: dict[str, str]) -> str:
     if len(named) < len(colours):
         named["others"] = OTHERS
     swatches = (
-        f'<span style="color:{colour}">&#9646;</span> {text(_shortened(name, 40))} &#160; '
+        f'<span class="eskit-mark" style="color:{colour}">&#9646;</span> {text(_shortened(name, 40))} '
         for name, colour in named.items()
     )
     return f"<p>{''.join(swatches)}</p>"

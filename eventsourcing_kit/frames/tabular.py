@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 from abc import abstractmethod
 from collections.abc import Sized
-from contextlib import nullcontext
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -14,9 +13,10 @@ from eventsourcing_kit.frames import arrow, html
 from eventsourcing_kit.frames.columns import json_cell, plain
 from eventsourcing_kit.frames.libraries import library
 from eventsourcing_kit.frames.spreadsheet import write_csv
+from eventsourcing_kit.wholefile import whole_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from typing import TextIO
 
     import arro3.core
@@ -46,6 +46,12 @@ class Tabular:
     def _rows(self) -> Iterable[tuple[Any, ...]]:
         """The rows from the beginning, at each call; lazily where there may be many."""
 
+    def _batches(self, size: int) -> Iterator[Sequence[Sequence[Any]]]:
+        """The same rows, at most `size` at once, as the values of each column; for who has them so sooner than rows."""
+        remaining = iter(self._rows())
+        while batch := list(islice(remaining, size)):
+            yield list(zip(*batch, strict=True))
+
     def to_dicts(self) -> list[dict[str, Any]]:
         """A dict for each row. Moments are aware datetimes, floored to the microsecond; JSON text is decoded."""
         columns = [(column.name, column.kind) for column in self._columns()]
@@ -55,7 +61,7 @@ class Tabular:
 
     def to_arrow(self) -> arro3.core.Table:
         """An Arrow table. Raises InvalidOption without the library arro3."""
-        table: arro3.core.Table = arrow.to_arrow(self._columns(), self._rows())
+        table: arro3.core.Table = arrow.to_arrow(self._columns(), self._batches(arrow.BATCH))
         return table
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
@@ -70,10 +76,10 @@ class Tabular:
 
     def to_pandas(self) -> pd.DataFrame:
         """A pandas data frame with types that know missing values. Raises InvalidOption without pandas."""
-        return arrow.to_pandas(self._columns(), self._rows())
+        return arrow.to_pandas(self._columns(), self._batches(arrow.BATCH))
 
     def to_csv(self, path: str | Path | TextIO | None = None) -> str | None:
-        """Writes CSV to `path`, in UTF-8, or to an open file; answers it as text where there is none.
+        """Writes CSV in UTF-8 to `path`, whole or not at all, or to an open file; else answers it as text.
 
         For spreadsheets and people: moments to the nanosecond, text that a spreadsheet would take for a formula with an
         apostrophe in front, and what can not be seen as its escape. For data as it is, take one of the others.
@@ -82,12 +88,13 @@ class Tabular:
             text = io.StringIO(newline="")
             write_csv(text, self._columns(), self._rows())
             return text.getvalue()
-        with (
-            Path(path).open("w", encoding="utf-8", newline="")
-            if isinstance(path, (str, Path))
-            else nullcontext(path) as file
-        ):
-            write_csv(file, self._columns(), self._rows())
+        if not isinstance(path, (str, Path)):
+            write_csv(path, self._columns(), self._rows())
+            return None
+        with whole_file(path) as file:
+            lines = io.TextIOWrapper(file, encoding="utf-8", newline="")
+            write_csv(lines, self._columns(), self._rows())
+            lines.detach()  # which flushes it; the file itself is not to be closed here
         return None
 
     def to_json_lines(self) -> Iterator[str]:
@@ -101,11 +108,21 @@ class Tabular:
 
     def _repr_html_(self) -> str:
         """What a notebook shows: the first rows and when they happened; HTML that runs nothing and loads nothing."""
-        first = list(islice(self._rows(), SHOWN + 1))
-        shown, more = first[:SHOWN], ""
+        rows: Iterable[tuple[Any, ...]] = self._rows()
+        columns = self._columns()
+        if chosen := self._shown():
+            places = [[column.name for column in columns].index(name) for name in chosen]
+            columns = tuple(columns[place] for place in places)
+            rows = (tuple(row[place] for place in places) for row in rows)
+        first = list(islice(rows, SHOWN + 1))
+        more = ""
         if len(first) > SHOWN:  # without going over all rows only to count them
             more = f"… and {len(self) - SHOWN:,} more" if isinstance(self, Sized) else "… and more"
-        return html.answer(self._columns(), shown, caption=self._caption(), more=more)
+        return html.answer(columns, first[:SHOWN], caption=self._caption(), more=more)
+
+    def _shown(self) -> tuple[str, ...]:
+        """The names of the columns that a notebook shows, in their order; all of them where it is empty."""
+        return ()
 
     def _caption(self) -> str:
         """A line above the table in a notebook; none where it is empty."""

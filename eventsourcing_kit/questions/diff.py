@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Generic
 
 from typing_extensions import TypeVar
@@ -137,15 +137,37 @@ def _touched(walk: Walk[Any], begin: Place[Any], patch: Patch, until: int | None
     if not patch:
         return {}
     places = {operation[name]: None for operation in patch for name in ("path", "from") if name in operation}
-    watched = {above for place in places for above in parents(place)}
+    root = _Watched("")
+    for place in places:
+        root.watch(place)
     last: dict[str, tuple[int, Event]] = {}
     old = walk.document(begin.state)
     for (number, event, _, _), before, after in walk.written(begin, until=until):
-        if before == after:
-            continue
-        new = decode_json(after)
-        for place in watched:
-            if not same(at_pointer(old, place), at_pointer(new, place)):
+        if before != after:
+            new = decode_json(after)
+            for place in root.changed(old, new):
                 last[place] = number, event
-        old = new
+            old = new
     return {place: next(last[above] for above in parents(place) if above in last) for place in places}
+
+
+@dataclass
+class _Watched:
+    """A place that is watched, and those in it: whoever finds no change in the one need not look at the others."""
+
+    pointer: str
+    inner: dict[str, _Watched] = field(default_factory=dict)
+
+    def watch(self, pointer: str) -> None:
+        here = self
+        for above in reversed(parents(pointer)[:-1]):
+            here = here.inner.setdefault(above, _Watched(above))
+
+    def changed(self, old: Any, new: Any) -> Iterator[str]:
+        """The pointers at which another value stands."""
+        if same(old, new):
+            return
+        yield self.pointer
+        for pointer, watched in self.inner.items():
+            name = pointer[len(self.pointer) :]
+            yield from watched.changed(at_pointer(old, name), at_pointer(new, name))

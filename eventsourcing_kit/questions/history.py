@@ -10,7 +10,7 @@ from typing_extensions import TypeVar
 
 from eventsourcing_kit.event import decode_json
 from eventsourcing_kit.frames import Column, Tabular
-from eventsourcing_kit.patches import alterations, encode_json, make_patch
+from eventsourcing_kit.patches import alterations, encode_json, make_patch_of_json
 from eventsourcing_kit.questions.naming import EVENT_COLUMNS, event_cells
 from eventsourcing_kit.questions.walk import Walk
 from eventsourcing_kit.span import Span
@@ -54,7 +54,7 @@ class Step(Generic[Result]):
     @cached_property
     def patch(self) -> Patch:
         """What the event changed: an RFC 6902 patch from the document before it to its own; empty for nothing."""
-        return _change(self._before, self._after)
+        return make_patch_of_json(self._before, self._after)
 
     def alterations(self) -> Iterator[Alteration]:
         """Each operation of the patch with the value that it replaced or removed."""
@@ -99,7 +99,7 @@ class History(Tabular, Generic[Result]):
 
     def _rows(self) -> Iterator[tuple[Any, ...]]:
         for (number, event, _, folded), before, after in self._written():
-            yield *event_cells(number, event), folded, encode_json(_change(before, after)), after.decode()
+            yield *event_cells(number, event), folded, encode_json(make_patch_of_json(before, after)), after.decode()
 
     def __repr__(self) -> str:
         return f"<History of {self.stream!r} by projection {self.projection!r}>"
@@ -127,7 +127,3 @@ def history(
     """
     span = Span.of(store, stream, start=start, at=at, known_at=known_at, tz=tz)
     return History(Walk(projection, span, allow_incomplete))
-
-
-def _change(before: bytes, after: bytes) -> Patch:
-    return [] if before == after else make_patch(decode_json(before), decode_json(after))

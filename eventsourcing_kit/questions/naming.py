@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from eventsourcing_kit.event import moment_or_none
 from eventsourcing_kit.frames import Column
-from eventsourcing_kit.stores.reading import UNREADABLE
 
 if TYPE_CHECKING:
     from eventsourcing_kit.event import Event
@@ -25,11 +25,7 @@ EVENT_COLUMNS: Final = (
 
 def event_cells(number: int, event: Event) -> tuple[Any, ...]:
     """The cells of `EVENT_COLUMNS`. The moment is None where an older writer left one that can not be read."""
-    try:
-        moment = event.moment_ns
-    except UNREADABLE:
-        moment = None
-    return event.stream, number, event.key, moment, event.type, event.id, event.correlation_id
+    return event.stream, number, event.key, moment_or_none(event), event.type, event.id, event.correlation_id
 
 
 def event_label(number: int, event: Event) -> str:

@@ -1,6 +1,6 @@
 """The half of a store that is the same everywhere: what an append decides, and the order of a reading.
 
-An adapter subclasses `BaseStore` and brings the six primitives below its line.
+An adapter subclasses `BaseStore` and brings the eight primitives below its line.
 """
 
 from __future__ import annotations
@@ -15,18 +15,31 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final, Self
 
 from eventsourcing_kit.errors import EventConflict, EventExpired, EventRefused, StoreDamaged
+from eventsourcing_kit.event import UNREADABLE
 from eventsourcing_kit.moment import to_microseconds
-from eventsourcing_kit.record import MAX_KEY, content_digest, decode, decode_head, digest, encode, encode_head, head_of
+from eventsourcing_kit.record import (
+    MAX_CORRELATION,
+    MAX_KEY,
+    content_digest,
+    decode,
+    decode_head,
+    digest,
+    encode,
+    encode_head,
+    has_canonical_key,
+    head_of,
+)
 from eventsourcing_kit.stores.contract import Counts, Outcome
-from eventsourcing_kit.stores.reading import UNREADABLE, StreamReading, Window
+from eventsourcing_kit.stores.reading import StreamReading, Window
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from contextlib import AbstractContextManager
     from datetime import datetime
     from types import TracebackType
 
     from eventsourcing_kit.event import Event
+    from eventsourcing_kit.frames import Events
     from eventsourcing_kit.record import Head, Record
 
 __all__ = ["BaseStore"]
@@ -41,7 +54,7 @@ _HIGHEST: Final = "\U0010ffff" * (MAX_KEY // 4)
 
 
 class BaseStore(ABC):
-    """A store over six primitives. `clock` gives nanoseconds since 1970; `token` a new random text at each call."""
+    """A store over eight primitives. `clock` gives nanoseconds since 1970; `token` a new random text at each call."""
 
     def __init__(
         self,
@@ -179,10 +192,77 @@ class BaseStore(ABC):
             now=self._clock(),
         )
 
+    def events(
+        self,
+        stream: str | Iterable[str] | None = None,
+        *,
+        prefix: str = "",
+        start: datetime | str | None = None,
+        at: datetime | str | None = None,
+        known_at: datetime | str | None = None,
+        types: Iterable[str] = (),
+        columns: Mapping[str, str] | None = None,
+        tz: str = "UTC",
+    ) -> Events:
+        """The events of one stream, of several, of all with a prefix, or of the whole store, to iterate or as a table.
+
+            store.events("order-17")                                                   in a notebook: what happened
+            store.events(prefix="order-", columns={"amount": "data.amount"}).to_polars()
+
+        From `start` up to `at`, both inclusive; `known_at` leaves out what was recorded later. `columns` are JMESPaths
+        into the detail, each a typed column. `tz` is the zone of times that name none. Nothing is read before it is
+        asked for. Raises InvalidMoment and InvalidOption at once, and what `read` raises when it is iterated.
+        """
+        from eventsourcing_kit.frames import Events  # which a function that only appends never loads
+
+        return Events(
+            self,
+            streams=stream,
+            prefix=prefix,
+            start=start,
+            at=at,
+            known_at=known_at,
+            types=types,
+            columns=columns,
+            tz=tz,
+            now=self._clock(),
+        )
+
     def records(self, stream: str, *, low: str = _LOWEST) -> Iterator[Event]:
         """Each row of a stream as it lies there, from the key `low` on, in ascending bytes of the key: expired rows,
         bookkeeping and keys in other spellings, too. For those who look after a store; others `read`."""
         return self._rows(stream, low, _HIGHEST)
+
+    def correlated(self, correlation_id: str) -> Iterator[Event]:
+        if not _can_be_stored(correlation_id):
+            return
+        now = self._clock()
+        others: list[Event] = []
+        known: set[tuple[str, str]] = set()
+        for event in self._correlated(correlation_id):
+            if event.key[:1] == "#" and not event.id:  # bookkeeping, as a reading tells it
+                continue
+            if event.expires is not None and event.expires * _NS <= now:
+                continue
+            if not has_canonical_key(event):
+                others.append(event)
+                continue
+            if event.digest is not None:
+                known.add((event.stream, event.digest))
+            yield event
+        # A replay may have stored under its canonical key what an older writer has under another one.
+        for event in others:
+            fact = event.stream, self._fingerprint(event)
+            if fact not in known:
+                known.add(fact)
+                yield event
+
+    def _fingerprint(self, event: Event) -> str:
+        try:
+            return digest(event)
+        except UNREADABLE:
+            reason = f"key '{event.key}' in stream '{event.stream}' holds an event that can not be read"
+            raise StoreDamaged(self.url, reason) from None
 
     def close(self) -> None:  # noqa: B027 - an adapter without anything to close is fine
         """Nothing to let go of, unless an adapter says otherwise."""
@@ -198,6 +278,17 @@ class BaseStore(ABC):
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.url!r}>"
 
+    def _repr_html_(self) -> str:
+        from eventsourcing_kit.frames.showing import store_html
+
+        kind = type(self).__name__.removesuffix("Store")
+        return store_html(kind, self.url, retention_days=self.retention_days, glimpse=self._glimpse)
+
+    def _glimpse(self, limit: int) -> tuple[list[str], bool]:
+        """At most `limit` streams, and whether there may be more, at little cost whatever the store's size."""
+        names = list(islice(self.streams(), limit + 1))
+        return names[:limit], len(names) > limit
+
     # What an adapter brings
 
     @abstractmethod
@@ -205,6 +296,14 @@ class BaseStore(ABC):
 
     @abstractmethod
     def streams(self, prefix: str = "") -> Iterator[str]: ...
+
+    @abstractmethod
+    def correlations(self) -> Iterator[tuple[str, str, str]]: ...
+
+    @abstractmethod
+    def _correlated(self, correlation_id: str) -> Iterator[Event]:
+        """Each row with this `correlationId`, which has 1 to 2,048 bytes, in any order; expired ones may be among
+        them."""
 
     @abstractmethod
     def _put(self, record: Record) -> Record | None:
@@ -225,3 +324,10 @@ class BaseStore(ABC):
     def _batch(self) -> AbstractContextManager[None]:
         """Inside of it puts may be deferred; they are durable when it ends well, and undone when it does not."""
         return nullcontext()
+
+
+def _can_be_stored(correlation_id: str) -> bool:
+    try:
+        return 1 <= len(correlation_id.encode()) <= MAX_CORRELATION
+    except UnicodeEncodeError:
+        return False

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from eventsourcing_kit.errors import EventRefused
     from eventsourcing_kit.event import Event
 
-__all__ = ["Counts", "Outcome", "Readable", "Reading", "Store"]
+__all__ = ["Correlated", "Counts", "Outcome", "Readable", "Reading", "Store"]
 
 
 class Outcome(str):
@@ -91,7 +91,30 @@ class Readable(Protocol):
 
 
 @runtime_checkable
-class Store(Readable, Protocol):
+class Correlated(Readable, Protocol):
+    """What a trail needs of a store. Both answer by the stored attribute `correlationId`, without reading streams."""
+
+    def correlated(self, correlation_id: str) -> Iterator[Event]:
+        """Each live event with this correlation id, of whichever stream, once; in no promised order.
+
+        On DynamoDB the index runs behind the table by some milliseconds, so an event that was stored just now may be
+        missing. Keys in other spellings of time do no harm here. Raises IndexNotFound, StoreNotFound,
+        StoreUnavailable and StoreDamaged.
+        """
+        ...
+
+    def correlations(self) -> Iterator[tuple[str, str, str]]:
+        """(correlation id, stream, key) of each event that has a correlation id, in the order of the bytes of that id.
+
+        Keys alone are read: they have the time and the type (`record.split_key`), and cost the least. Where an engine
+        can not tell by them what has expired, that is among them until it is deleted: on DynamoDB, for some days.
+        There, too, all keys are held until they are in order. Raises as `correlated`.
+        """
+        ...
+
+
+@runtime_checkable
+class Store(Correlated, Protocol):
     """A durable, append-only set of streams."""
 
     def create_table(self) -> None:

@@ -6,10 +6,13 @@ lost is recognised by its `putToken` when it is tried again.
 
 from __future__ import annotations
 
+import random
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cached_property
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
@@ -18,7 +21,7 @@ import botocore.exceptions
 import msgspec
 from botocore.config import Config
 
-from eventsourcing_kit.errors import StoreDamaged, StoreNotFound, StoreUnavailable
+from eventsourcing_kit.errors import IndexNotFound, StoreDamaged, StoreNotFound, StoreUnavailable
 from eventsourcing_kit.record import COLUMNS, Record, decode, plain_key
 from eventsourcing_kit.stores.base import BaseStore
 
@@ -42,6 +45,11 @@ _CONFIG: Final = Config(
     user_agent_extra="eventsourcing_kit",
 )
 _KEY_SCHEMA: Final = (("pk", "HASH"), ("sk", "RANGE"))
+_INDEX: Final = "correlationId"  # the index bears the name of its attribute
+_INDEX_KEY_SCHEMA: Final = ((_INDEX, "HASH"), ("sk", "RANGE"))
+_KEYS_OF_A_BATCH: Final = 100
+_MOST_TRIES: Final = 5  # of a batch of which nothing at all came back
+_LONGEST_PAUSE: Final = 20.0  # seconds, as botocore's
 _LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 _FIELDS: Final = dict(zip(COLUMNS, Record.__struct_fields__, strict=True))
 
@@ -61,12 +69,14 @@ class DynamoDBStore(BaseStore):
         legacy: bool = False,
         clock: Callable[[], int] | None = None,
         token: Callable[[], str] | None = None,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         super().__init__(url, retention_days=retention_days, legacy=legacy, clock=clock, token=token)
         self.table = table
         self._region = region
         self._profile = profile
         self._endpoint_url = endpoint_url
+        self._sleep = sleep
         self._connecting = threading.Lock()
         self.page_size: int | None = None  # events to a page of a reading; None: as many as fit into 1 MB
 
@@ -75,8 +85,17 @@ class DynamoDBStore(BaseStore):
             try:
                 self._client.create_table(
                     TableName=self.table,
-                    KeySchema=[{"AttributeName": name, "KeyType": kind} for name, kind in _KEY_SCHEMA],  # type: ignore[typeddict-item]  # the literals of _KEY_SCHEMA
-                    AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name, _ in _KEY_SCHEMA],
+                    KeySchema=_schema(_KEY_SCHEMA),
+                    AttributeDefinitions=[
+                        {"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk", _INDEX)
+                    ],
+                    GlobalSecondaryIndexes=[
+                        {
+                            "IndexName": _INDEX,
+                            "KeySchema": _schema(_INDEX_KEY_SCHEMA),
+                            "Projection": {"ProjectionType": "KEYS_ONLY"},
+                        }
+                    ],
                     BillingMode="PAY_PER_REQUEST",
                 )
             except self._client.exceptions.ResourceInUseException:
@@ -89,19 +108,28 @@ class DynamoDBStore(BaseStore):
             )
 
     def streams(self, prefix: str = "") -> Iterator[str]:
+        found: set[str] = set()
+        with self._translated("listing streams"):
+            for page in self._client.get_paginator("scan").paginate(**self._scan()):
+                found.update(item["pk"]["S"] for item in page["Items"])
+        yield from sorted(stream for stream in found if stream.startswith(prefix))
+
+    def _glimpse(self, limit: int) -> tuple[list[str], bool]:
+        # One page: to list the streams of a table is to read all of it, which a notebook must not do unasked.
+        with self._translated("listing streams"):
+            page = self._client.scan(**self._scan())
+        found = sorted({item["pk"]["S"] for item in page["Items"]})
+        return found[:limit], len(found) > limit or "LastEvaluatedKey" in page
+
+    def _scan(self) -> dict[str, Any]:
         seconds, ns = divmod(self._clock(), 1_000_000_000)
-        request: dict[str, Any] = {
+        return {
             "TableName": self.table,
             "ProjectionExpression": "pk",
             "FilterExpression": "sk > :bookkeeping AND (attribute_not_exists(expireRecord) OR expireRecord > :now)",
             "ExpressionAttributeValues": {":bookkeeping": {"S": "#~"}, ":now": {"N": f"{seconds}.{ns:09d}"}},
             "ConsistentRead": True,
         }
-        found: set[str] = set()
-        with self._translated("listing streams"):
-            for page in self._client.get_paginator("scan").paginate(**request):
-                found.update(item["pk"]["S"] for item in page["Items"])
-        yield from sorted(stream for stream in found if stream.startswith(prefix))
 
     def close(self) -> None:
         if "_client" in self.__dict__:
@@ -168,6 +196,73 @@ class DynamoDBStore(BaseStore):
                 return
             request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
+    def correlations(self) -> Iterator[tuple[str, str, str]]:
+        found: dict[str, list[tuple[str, str]]] = {}
+        for item in self._pages_of_index(self._client.scan, {}):
+            found.setdefault(item[_INDEX]["S"], []).append((item["pk"]["S"], item["sk"]["S"]))
+        for correlation_id in sorted(found):  # by code point, which is the order of bytes in UTF-8
+            for stream, key in found[correlation_id]:
+                yield correlation_id, stream, key
+
+    def _correlated(self, correlation_id: str) -> Iterator[Event]:
+        request = {
+            "KeyConditionExpression": f"{_INDEX} = :id",
+            "ExpressionAttributeValues": {":id": {"S": correlation_id}},
+        }
+        keys = ({"pk": item["pk"], "sk": item["sk"]} for item in self._pages_of_index(self._client.query, request))
+        while batch := list(islice(keys, _KEYS_OF_A_BATCH)):
+            yield from self._get(batch)
+
+    def _pages_of_index(self, operation: Callable[..., Any], request: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        request = {"TableName": self.table, "IndexName": _INDEX, **request}
+        while True:
+            with self._translated("reading the index"):
+                try:
+                    page = operation(**request)
+                except botocore.exceptions.ClientError as error:
+                    if self._lacks_index(_code(error)):
+                        raise IndexNotFound(self.url, index=_INDEX) from error
+                    raise
+            yield from page["Items"]
+            if "LastEvaluatedKey" not in page:
+                return
+            request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
+    def _lacks_index(self, code: str) -> bool:
+        """Whether a request to the index, which is sound where there is one, failed for want of it. Servers differ in
+        how they say so; where it sounds as if the table were not there, the table is asked."""
+        if code != "ResourceNotFoundException":
+            return code == "ValidationException"
+        values: Any = {":stream": {"S": "-"}}
+        try:
+            self._client.query(
+                TableName=self.table,
+                KeyConditionExpression="pk = :stream",
+                ExpressionAttributeValues=values,
+                Limit=1,
+            )
+        except botocore.exceptions.ClientError:
+            return False
+        return True
+
+    def _get(self, keys: list[dict[str, Any]]) -> Iterator[Event]:
+        """The items of up to 100 keys. What DynamoDB leaves undone, as it answers 16 MB at most, is asked for again."""
+        tries = 0
+        while keys:
+            with self._translated("reading"):
+                answer = self._client.batch_get_item(RequestItems={self.table: {"Keys": keys, "ConsistentRead": True}})
+            items: list[dict[str, Any]] = answer["Responses"].get(self.table, [])
+            for item in items:
+                yield decode(self._from_item(item))
+            left: Any = answer.get("UnprocessedKeys", {}).get(self.table, {})
+            keys = left.get("Keys", [])
+            tries = 0 if items else tries + 1
+            if keys and tries == _MOST_TRIES:
+                raise StoreUnavailable(self.url, code=f"nothing came back in {tries} tries", doing="reading")
+            if keys and not items:
+                # botocore tries again what fails. Where all keys stay undone the call succeeds, so the pause is ours.
+                self._sleep(min(_LONGEST_PAUSE, random.random() * 2**tries))  # noqa: S311 - no secret
+
     @cached_property
     def _client(self) -> DynamoDBClient:
         with self._connecting:  # from Python 3.12 on, threads would make one each
@@ -231,6 +326,10 @@ def _to_item(record: Record) -> dict[str, Any]:
         for name, value in values
         if value is not None
     }
+
+
+def _schema(keys: tuple[tuple[str, str], ...]) -> Any:
+    return [{"AttributeName": name, "KeyType": kind} for name, kind in keys]
 
 
 def _code(error: botocore.exceptions.ClientError) -> str:

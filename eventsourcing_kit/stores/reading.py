@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import re
-import zlib
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
-import msgspec
-
 from eventsourcing_kit.errors import ForeignKey, StoreDamaged
+from eventsourcing_kit.event import UNREADABLE
 from eventsourcing_kit.moment import KEY_TIME_LENGTH, MAX_NS, MIN_NS, from_rfc3339, to_canonical, to_key_time
 from eventsourcing_kit.record import HEAD_KEY, decode_head, digest, order
 
@@ -19,10 +17,7 @@ if TYPE_CHECKING:
     from eventsourcing_kit.event import Event
     from eventsourcing_kit.record import Head
 
-__all__ = ["UNREADABLE", "Rows", "StreamReading", "Window"]
-
-# What decoding raises where somebody else has written an item, or something has damaged it.
-UNREADABLE: Final = (ValueError, TypeError, AttributeError, RecursionError, zlib.error, msgspec.MsgspecError)
+__all__ = ["Rows", "StreamReading", "Window"]
 
 _NS: Final = 1_000_000_000
 _DAY: Final = 86_400 * _NS

@@ -44,6 +44,12 @@ _SCHEMA: Final = f"""
         PRIMARY KEY (pk, sk)
     ) STRICT, WITHOUT ROWID
 """
+# What a trail is found by. It holds the expiry, so that `correlations` reads nothing else. No table changes by it, so
+# the format stays the same: an older version of the kit reads and writes such a file, and SQLite itself keeps it true.
+_INDEX: Final = "events_by_correlation"
+_CREATE_INDEX: Final = f"""
+    CREATE INDEX IF NOT EXISTS {_INDEX} ON events (correlationId, expireRecord) WHERE correlationId IS NOT NULL
+"""
 _INSERT: Final = f"""
     INSERT INTO events ({", ".join(COLUMNS)}) VALUES ({", ".join("?" * len(COLUMNS))}) ON CONFLICT DO NOTHING
 """  # noqa: S608 - names of columns, no values
@@ -65,6 +71,11 @@ def _column(column: str | Sequence[str]) -> str:
 
 _EVENT: Final = ", ".join(map(_column, READ_COLUMNS))
 _SELECT: Final = f"SELECT {_EVENT} FROM events WHERE pk = ? AND sk BETWEEN ? AND ? ORDER BY sk"  # noqa: S608 - as above
+_CORRELATED: Final = f"SELECT {_EVENT} FROM events WHERE correlationId = ?"  # noqa: S608 - as above
+_CORRELATIONS: Final = """
+    SELECT correlationId, pk, sk FROM events
+    WHERE correlationId IS NOT NULL AND sk > '#~' AND (expireRecord IS NULL OR expireRecord > ?) ORDER BY correlationId
+"""
 _NEXT_STREAM: Final = "SELECT pk FROM events WHERE pk > ? ORDER BY pk LIMIT 1"
 _STREAM_FROM: Final = "SELECT pk FROM events WHERE pk >= ? ORDER BY pk LIMIT 1"
 _IS_LIVE: Final = """
@@ -113,6 +124,9 @@ class SQLiteStore(BaseStore):
                     yield found
                 found = connection.execute(_NEXT_STREAM, (found,)).get
 
+    def correlations(self) -> Iterator[tuple[str, str, str]]:
+        yield from self._selected(_CORRELATIONS, (self._clock() // 1_000_000_000,))
+
     def check(self) -> list[str]:
         """What SQLite's own integrity check finds wrong with the file; empty where it is sound."""
         found: list[str] = []
@@ -158,10 +172,16 @@ class SQLiteStore(BaseStore):
             connection.execute("DELETE FROM events WHERE pk = ? AND sk = ?", (stream, key))
 
     def _rows(self, stream: str, low: str, high: str) -> Iterator[Event]:
+        return starmap(Event, self._selected(_SELECT, (stream, low, high)))
+
+    def _correlated(self, correlation_id: str) -> Iterator[Event]:
+        return starmap(Event, self._selected(_CORRELATED, (correlation_id,)))
+
+    def _selected(self, query: str, values: tuple[Any, ...]) -> Iterator[Any]:
         with self._reader() as connection, self._translated("reading"):
             cursor = connection.cursor()
             try:
-                yield from starmap(Event, cursor.execute(_SELECT, (stream, low, high)))
+                yield from cursor.execute(query, values)
             finally:
                 cursor.close()
 
@@ -247,6 +267,8 @@ class SQLiteStore(BaseStore):
                 _retry_busy(lambda: connection.execute("PRAGMA journal_mode = WAL").get)
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA fullfsync = ON")  # on macOS, where a plain fsync does not reach the disk
+            if create:
+                self._index(connection)
         except BaseException:
             connection.close()
             raise
@@ -266,9 +288,15 @@ class SQLiteStore(BaseStore):
         with connection:
             if self._is_empty(connection):  # another process may have been here meanwhile
                 connection.execute(_SCHEMA)
+                connection.execute(_CREATE_INDEX)
                 connection.pragma("user_version", FORMAT)
                 connection.pragma("application_id", APPLICATION_ID)
         connection.execute("COMMIT")
+
+    def _index(self, connection: apsw.Connection) -> None:
+        """Files that were made before there was an index get it from the first one who writes; readers do without."""
+        if not connection.execute("SELECT 1 FROM sqlite_schema WHERE name = ?", (_INDEX,)).get:
+            connection.execute(_CREATE_INDEX)
 
     def _check_format(self, connection: apsw.Connection) -> None:
         if connection.pragma("application_id") != APPLICATION_ID:

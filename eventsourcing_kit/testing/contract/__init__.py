@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from eventsourcing_kit.testing.contract.appending import Appending
 from eventsourcing_kit.testing.contract.batches import Batches
+from eventsourcing_kit.testing.contract.correlated import Correlated
 from eventsourcing_kit.testing.contract.equality import Equality
 from eventsourcing_kit.testing.contract.legacy import Legacy
 from eventsourcing_kit.testing.contract.limits import Limits
@@ -28,6 +29,7 @@ class StoreContract(
     Order,
     Reading,
     Streams,
+    Correlated,
     Retention,
     Limits,
     Text,

@@ -1,0 +1,231 @@
+"""Events: what a store holds, as a table of one row for each event."""
+
+from __future__ import annotations
+
+import zlib
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from eventsourcing_kit.errors import EventSourcingError, InvalidOption, StoreDamaged
+from eventsourcing_kit.event import moment_or_none
+from eventsourcing_kit.frames import html, plots
+from eventsourcing_kit.frames.columns import Column
+from eventsourcing_kit.frames.details import Details, quick_moment
+from eventsourcing_kit.frames.tabular import Tabular
+from eventsourcing_kit.moment import to_canonical, to_microseconds
+from eventsourcing_kit.times import resolve
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from datetime import datetime
+
+    import altair as alt
+
+    from eventsourcing_kit.event import Event
+
+__all__ = ["COLUMNS", "Events"]
+
+COLUMNS: Final = (
+    Column("stream"),
+    Column("key"),
+    Column("moment", "moment"),
+    Column("type"),
+    Column("id"),
+    Column("source"),
+    Column("recorded_at", "moment"),
+    Column("correlation_id"),
+    Column("causation_id"),
+    Column("account"),
+    Column("region"),
+    Column("replay_name"),
+    Column("detail", "json"),
+)
+
+_AT_ONCE: Final = 64  # events that are looked at together where few may be wanted
+
+
+class _Reading(Protocol):
+    @property
+    def expired_since(self) -> str | None: ...
+
+    def __iter__(self) -> Iterator[Event]: ...
+
+
+class _Readable(Protocol):
+    """What is asked of a store here; see `stores.contract.Readable`."""
+
+    @property
+    def url(self) -> str: ...
+
+    def read(
+        self, stream: str, *, start: str | None = None, at: str | None = None, types: Iterable[str] = ()
+    ) -> _Reading: ...
+
+    def streams(self, prefix: str = "") -> Iterator[str]: ...
+
+
+class Events(Tabular):
+    """Events of a store: iterating gives each `Event`, stream after stream, in the order of its stream.
+
+    Made by `store.events(...)`. Nothing is read before somebody asks, and each asking reads anew. As a table it has the
+    columns of `COLUMNS` and then the chosen ones, whose types are found from their values. A moment that can not be
+    read, as in rows of older writers, is null there; a detail that is no JSON is one string.
+    """
+
+    def __init__(
+        self,
+        store: _Readable,
+        *,
+        streams: str | Iterable[str] | None = None,
+        prefix: str = "",
+        start: datetime | str | None = None,
+        at: datetime | str | None = None,
+        known_at: datetime | str | None = None,
+        types: Iterable[str] = (),
+        columns: Mapping[str, str] | None = None,
+        tz: str = "UTC",
+        now: int | None = None,
+    ) -> None:
+        if streams is not None and prefix:
+            raise TypeError("streams are named, or chosen by a prefix; give one of the two")
+        if isinstance(types, str):
+            raise TypeError("types is one text; give a list of types, or every letter would be taken for one")
+        start_ns, at_ns, known_ns = (
+            None if value is None else resolve(value, tz=tz, now=now) for value in (start, at, known_at)
+        )
+        self._store = store
+        self._streams = (streams,) if isinstance(streams, str) else None if streams is None else tuple(streams)
+        self._prefix = prefix
+        self._start = None if start_ns is None else to_canonical(start_ns)
+        self._at = None if at_ns is None else to_canonical(at_ns)
+        self._known_at = None if known_ns is None else to_microseconds(known_ns)
+        self._types = tuple(types)
+        chosen = dict(columns or {})
+        self._details = Details(chosen.values())
+        self._names = (*COLUMNS, *(Column(_free(name), "value") for name in chosen))
+
+    def __iter__(self) -> Iterator[Event]:
+        for reading in self._readings():
+            yield from self._known(reading)
+
+    def expired(self) -> dict[str, str]:
+        """The streams whose beginnings have expired, with the moment of the first event of each; reads all events."""
+        found = {}
+        for stream in self._chosen():
+            reading = self._read(stream)
+            for _ in reading:
+                pass
+            if reading.expired_since is not None:
+                found[stream] = reading.expired_since
+        return found
+
+    def plot(self) -> alt.Chart:
+        """When they happened, by type: an Altair chart. Raises InvalidOption without the library altair."""
+        when = ((moment_or_none(event), event.type) for event in self)
+        return plots.over_time(when, title=repr(self)[1:-1])
+
+    def plot_lateness(self) -> alt.LayerChart:
+        """How long after their moments they were recorded, by type: an Altair chart. Raises as `plot` does."""
+        late = ((moment_or_none(event), _recorded(event), event.type) for event in self)
+        return plots.lateness(late, title=repr(self)[1:-1])
+
+    def _columns(self) -> tuple[Column, ...]:
+        return self._names
+
+    def _rows(self) -> Iterator[tuple[Any, ...]]:
+        for batch in self._batches(_AT_ONCE):
+            yield from zip(*batch, strict=True)
+
+    def _batches(self, size: int) -> Iterator[list[Sequence[Any]]]:
+        # Column by column: of 100,000 events each step that is taken for one of them alone would be felt.
+        remaining = iter(self)
+        while events := list(islice(remaining, size)):
+            moments, details, *chosen = self._inside(events)
+            yield [
+                [event.stream for event in events],
+                [event.key for event in events],
+                moments,
+                [event.type for event in events],
+                [event.id for event in events],
+                [event.source for event in events],
+                [_recorded(event) for event in events],
+                [event.correlation_id for event in events],
+                [event.causation_id for event in events],
+                [event.account for event in events],
+                [event.region for event in events],
+                [event.replay_name for event in events],
+                details,
+                *chosen,
+            ]
+
+    def _inside(self, events: list[Event]) -> list[list[Any]]:
+        try:
+            return self._details.of(events)
+        except zlib.error:
+            names = f"'{events[0].key}' to '{events[-1].key}'" if len(events) > 1 else f"'{events[0].key}'"
+            reason = f"a detail of {names} in stream '{events[0].stream}' does not unpack"
+            raise StoreDamaged(self._store.url, reason) from None
+
+    def _chosen(self) -> Iterable[str]:
+        return self._store.streams(self._prefix) if self._streams is None else self._streams
+
+    def _readings(self) -> Iterator[_Reading]:
+        return map(self._read, self._chosen())
+
+    def _read(self, stream: str) -> _Reading:
+        return self._store.read(stream, start=self._start, at=self._at, types=self._types)
+
+    def _known(self, events: Iterable[Event]) -> Iterable[Event]:
+        """What had been recorded then; rows that do not say when count as known."""
+        known = self._known_at  # UTC in fixed width, like what it is compared with
+        if known is None:
+            return events
+        return (event for event in events if event.recorded_at_text is None or event.recorded_at_text <= known)
+
+    def _repr_html_(self) -> str:
+        try:
+            return super()._repr_html_()
+        except EventSourcingError as error:  # a notebook would show a traceback above the text
+            return html.block(html.line(str(error)))
+
+    def _shown(self) -> tuple[str, ...]:
+        """What people look for first: the rest names the event once more, or hardly ever differs."""
+        stream = () if self._streams is not None and len(self._streams) == 1 else ("stream",)
+        chosen = (column.name for column in self._names[len(COLUMNS) :])
+        return (*stream, "moment", "type", *chosen, "detail", *("source", "id", "correlation_id", "causation_id"))
+
+    def _caption(self) -> str:
+        words = repr(self)[1:-1]
+        if self._streams is not None and len(self._streams) == 1:
+            reading = self._read(self._streams[0])
+            next(iter(reading), None)  # a stream's beginning is noted in front of its events
+            if reading.expired_since is not None:
+                words += f". The stream's beginning has expired: its first event was at {reading.expired_since}"
+        return words
+
+    def __repr__(self) -> str:
+        if self._streams is None:
+            which = f"streams '{self._prefix}…'" if self._prefix else "all streams"
+        else:
+            which = f"stream '{self._streams[0]}'" if len(self._streams) == 1 else f"{len(self._streams):,} streams"
+        limits = (("from", self._start), ("up to", self._at), ("known at", self._known_at))
+        told = [f"{word} {moment}" for word, moment in limits if moment is not None]
+        if self._types:
+            told.append(f"only {', '.join(self._types)}")
+        return f"<Events of {which} in '{self._store.url}'{''.join(f', {words}' for words in told)}>"
+
+
+def _free(name: str) -> str:
+    if any(column.name == name for column in COLUMNS):
+        raise InvalidOption("columns", found=name, expected="a name that no column of every event has")
+    return name
+
+
+def _recorded(event: Event) -> int | None:
+    text = event.recorded_at_text
+    if text is None:
+        return None
+    try:
+        return quick_moment(text)
+    except (ValueError, TypeError):  # of an older writer
+        return None
