@@ -79,6 +79,12 @@ class Catalog:
         reasons = [f"there are {there}" if there else "there is none", *map(str, self.problems)]
         raise ProjectionNotFound(name, where=self.source, reason="; ".join(reasons))
 
+    def place(self, name: str) -> str:
+        """Where the projection of that name was found: `module:attribute`, `module:attribute[0]` in a list. Raises as
+        `get`."""
+        self.get(name)
+        return self._named[name][0][0]
+
     def __iter__(self) -> Iterator[AnyProjection]:
         """All projections whose name is theirs alone, by name."""
         return (entries[0][1] for entries in self._named.values() if len(entries) == 1)
@@ -160,9 +166,10 @@ def _of_attribute(name: str, attribute: str, problems: list[Problem]) -> Iterato
     except AttributeError:
         problems.append(Problem(place, f"there is no '{attribute}' in that module"))
         return
-    for item in value if isinstance(value, (list, tuple)) else [value]:
+    many = isinstance(value, (list, tuple))
+    for number, item in enumerate(value if isinstance(value, (list, tuple)) else [value]):
         if isinstance(item, Projection):
-            yield place, item
+            yield f"{place}[{number}]" if many else place, item
         else:
             problems.append(Problem(place, f"it has the type {type(item).__name__}, expected a Projection"))
 

@@ -20,6 +20,7 @@ from eventsourcing_kit.errors import (
 )
 from eventsourcing_kit.frames.showing import rebuilt_html, rebuilt_text
 from eventsourcing_kit.moment import to_canonical, to_datetime, to_key_time, to_microseconds
+from eventsourcing_kit.progress import watched
 from eventsourcing_kit.span import Span, names_event
 from eventsourcing_kit.times import resolve
 
@@ -167,7 +168,7 @@ def rebuild_all(
     )
     failed: list[StreamFailure] = [] if failures is None else failures
     names = store.streams(streams or "") if streams is None or isinstance(streams, str) else iter(streams)
-    for stream in names:
+    for stream in watched(names, "rebuilding streams", every=1):
         try:
             rebuilt = rebuild(
                 projection,

@@ -219,3 +219,17 @@ def test_entry_points_go_before_the_package_in_the_directory(tmp_path: Path, mon
     catalog = load(directory=here)
     assert catalog.names == ("mugs", "orders")
     assert catalog.source == "the entry points 'eventsourcing_kit.projections'"
+
+
+def test_the_place_of_a_projection_is_where_it_can_be_imported_from(tmp_path: Path) -> None:
+    both = "\n\nclass holder:\n    both = [orders, stock]\n"
+    write(tmp_path, {"shop_places.py": defining("orders", "stock") + both})
+    assert load("shop_places", directory=tmp_path).place("stock") == "shop_places:stock"
+    assert load("shop_places:orders", directory=tmp_path).place("orders") == "shop_places:orders"
+    catalog = load("shop_places:holder.both", directory=tmp_path)
+    assert [catalog.place(name) for name in catalog.names] == [
+        "shop_places:holder.both[0]",
+        "shop_places:holder.both[1]",
+    ]
+    with pytest.raises(ProjectionNotFound, match="'nobody'"):
+        catalog.place("nobody")

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from eventsourcing_kit import open_store
-from eventsourcing_kit.cli import source
 from eventsourcing_kit.cli.ingest import BATCH
 from eventsourcing_kit.stores.sqlite import SQLiteStore
 from eventsourcing_kit.testing import envelope
@@ -154,7 +153,7 @@ def test_a_line_of_half_a_megabyte_is_a_line_as_any_other(desk: Desk) -> None:
 def test_a_line_that_is_too_long_to_hold_is_refused_and_passed_over(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(source, "MAX_LINE", 1_000)
+    monkeypatch.setattr("eventsourcing_kit.lines.MAX_LINE", 1_000)
     desk.write("events.jsonl", f"{'x' * 2_500}\n{lines(ENVELOPES[:1])}{'x' * 1_000}")
     done = desk.run("ingest", "events.jsonl")
     assert done.records == [counts(stored=1, refused=2)]

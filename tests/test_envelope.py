@@ -6,12 +6,17 @@ import copy
 import json
 from typing import Any, Literal
 
+import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from eventsourcing_kit import parse
-from eventsourcing_kit.envelope import MAX_DEPTH
+from eventsourcing_kit import Event, open_store, parse
+from eventsourcing_kit.envelope import MAX_DEPTH, envelope_of
 from eventsourcing_kit.errors import InvalidEnvelope, InvalidOption
 from eventsourcing_kit.record import canonical_json, content_digest
+from eventsourcing_kit.testing import OPTIONAL, event, pair
+from tests.hostile import HOSTILE
 
 ENVELOPE: dict[str, Any] = {
     "version": "0",
@@ -370,3 +375,72 @@ def test_canonical_json_is_as_it_is_documented() -> None:
     text = '{"b": [1.0, 100, -2.50E-3, 0e7], "a": {"é": "\\u0001\\"\\\\\\/\\ud800", "B": null}, "A": [true, {}, []]}'
     expected = '{"A":[true,{},[]],"a":{"B":null,"é":"\\u0001\\"\\\\/\\ud800"},"b":[1,1e2,-25e-4,0]}'
     assert canonical_json(text) == expected
+
+
+def stored(arrived: Event) -> Event:
+    with open_store("sqlite://") as store:
+        store.append(arrived)
+        return next(store.read(arrived.stream))
+
+
+@pytest.mark.parametrize("field", OPTIONAL)
+def test_an_event_goes_back_into_its_envelope_with_and_without_each_field(field: str) -> None:
+    for sample in pair(field):
+        arrived = parse(sample)
+        assert parse(envelope_of(arrived)) == arrived
+        assert json.loads(envelope_of(stored(arrived))) == {"resources": [], **sample}
+
+
+@pytest.mark.parametrize("hostile", [text for text in HOSTILE if len(text) < 900])
+def test_an_envelope_is_one_line_whatever_is_in_it(hostile: str) -> None:
+    arrived = event(hostile, id=hostile, stream=hostile, source=hostile, note=hostile + "\ud800")
+    assert "\n" not in envelope_of(arrived)
+    assert parse(envelope_of(stored(arrived))) == arrived
+
+
+texts = st.text(min_size=1, max_size=20)
+utf8 = st.text(st.characters(codec="utf-8"), min_size=1, max_size=20)
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | texts,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@given(utf8, utf8, utf8, utf8 | st.none(), st.lists(utf8, max_size=2), st.dictionaries(texts, values, max_size=3))
+def test_any_event_comes_back_from_its_envelope(
+    stream: str, type_: str, id_: str, replay: str | None, resources: list[str], data: dict[str, Any]
+) -> None:
+    sample = envelope(id=id_, detail_type=type_, replay_name=replay, resources=resources)
+    sample["detail"]["data"] = data | {"primaryKey": stream}
+    arrived = parse(json.dumps(sample))
+    assert parse(envelope_of(arrived)) == arrived
+    assert parse(envelope_of(arrived).encode()) == arrived
+
+
+def test_numbers_keep_every_digit_on_the_way_back() -> None:
+    text = json.dumps(ENVELOPE).replace("12.5", "12.500000000000000000000000000000001e-400")
+    assert "12.500000000000000000000000000000001e-400" in envelope_of(parse(text))
+
+
+def test_an_envelope_whose_stream_stands_elsewhere_comes_back_from_there() -> None:
+    arrived = parse(envelope(detail__data={"id": "o-1"}), "detail.data.id")
+    assert parse(envelope_of(arrived), "detail.data.id") == arrived
+
+
+@pytest.mark.parametrize("detail", ['{\n "primaryKey":\r\n "a",\t"n": 1.0 }', '{"primaryKey":"a", "n":1.0}'])
+def test_the_detail_of_an_older_writer_comes_back_as_the_same_fact(detail: str) -> None:
+    older = msgspec.structs.replace(parse(ENVELOPE), stream="a", packed_detail=detail, _moment_ns=None)
+    assert "\n" not in envelope_of(older)
+    assert content_digest(parse(envelope_of(older))) == content_digest(older)
+
+
+@pytest.mark.parametrize(
+    ("detail", "found"),
+    [("{canary", "text that is not JSON"), ('["canary"]', "an array"), ("", "text that is not JSON"), (b"x", "text")],
+)
+def test_a_detail_that_is_none_goes_into_no_envelope(detail: str | bytes, found: str) -> None:
+    older = msgspec.structs.replace(parse(ENVELOPE), packed_detail=detail)
+    with pytest.raises(InvalidEnvelope, match=f"detail: found {found}") as raised:
+        envelope_of(older)
+    assert "canary" not in str(raised.value)

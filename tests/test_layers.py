@@ -14,9 +14,9 @@ import eventsourcing_kit
 ROOT = Path(__file__).parents[1]
 
 ROWS = [
-    {"errors", "inert", "moment", "wholefile"},
-    {"event", "times"},
-    {"record", "places", "upcast", "frames", "patches", "progress"},
+    {"errors", "inert", "moment", "progress", "wholefile"},
+    {"checks", "event", "lines", "patches", "times"},
+    {"record", "places", "upcast", "frames"},
     {"envelope", "handler", "stores.contract", "stores.reading", "stores.url", "delivery"},
     {"projection", "stores.base"},
     {"stores.sqlite", "stores.dynamodb"},

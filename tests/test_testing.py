@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from eventsourcing_kit import Event, Projection, parse
-from eventsourcing_kit.errors import FoldFailed
+from eventsourcing_kit.errors import FoldFailed, InvalidOption
 from eventsourcing_kit.record import Record, decode
 from eventsourcing_kit.stores.base import BaseStore
-from eventsourcing_kit.testing import OPTIONAL, Clock, StoreContract, envelope, event, given, pair
+from eventsourcing_kit.testing import OPTIONAL, Clock, EventFactory, StoreContract, envelope, event, given, pair
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -96,6 +96,31 @@ def leaves(value: Any, path: str = "") -> Iterator[str]:
         return
     for name, inner in value.items():
         yield from leaves(inner, f"{path}.{name}".lstrip("."))
+
+
+# Factories
+
+
+def test_a_factory_makes_events_of_one_stream_with_increasing_moments() -> None:
+    make = EventFactory("order-17")
+    made = [make("OrderPlaced", total=42), make("OrderPaid"), make("OrderPaid")]
+    assert made[0] == event("OrderPlaced", time="2026-03-01T00:00:00.000000000Z", total=42)
+    assert [each.key for each in made] == [
+        "2026-03-01T00:00:00.000Z#OrderPlaced",
+        "2026-03-01T00:00:01.000Z#OrderPaid",
+        "2026-03-01T00:00:02.000Z#OrderPaid",
+    ]
+    assert len({each.id for each in made}) == 3
+    again = EventFactory("order-17")
+    assert [again("OrderPlaced", total=42), again("OrderPaid"), again("OrderPaid")] == made
+
+
+def test_a_factory_takes_what_an_event_takes_and_goes_on_behind_a_time_that_is_given() -> None:
+    make = EventFactory("order-17", start="2026-01-01T00:00:00Z")
+    given = make("OrderPaid", stream="b", time="2026-06-01T00:00:00.5Z", id="e-1", source="x", metadata={"sequence": 2})
+    assert (given.stream, given.id, given.source, given.sequence) == ("b", "e-1", "x", 2)
+    assert make("OrderPaid", time="2026-02-01T00:00:00Z").key.startswith("2026-02-01T00:00:00.000Z")
+    assert (make("OrderPaid").stream, make("OrderPaid").key[:24]) == ("order-17", "2026-06-01T00:00:02.500Z")
 
 
 # Scenarios
@@ -200,6 +225,70 @@ def test_a_fold_that_ends_well_is_an_error_where_a_failure_is_expected() -> None
 def test_a_state_is_not_expected_of_a_failing_fold() -> None:
     with pytest.raises(FoldFailed):
         given(orders, event("OrderPaid")).then(Order())
+
+
+def test_a_scenario_may_start_from_a_state_which_stays_as_it_is() -> None:
+    start = Order(total=1, lines=("cap",))
+    given(orders, PEN, start=start).then(Order(total=4, lines=("cap", "pen")))
+    assert start == Order(total=1, lines=("cap",))
+    given(orders, event("OrderPaid"), start=start).then(replace(start, paid=True))
+
+
+def test_a_state_may_be_given_as_json_has_it() -> None:
+    given(orders, PEN).then_json({"paid": False, "lines": ["pen"], "total": 3})
+    for total, paid in ((3.0, False), (3, 0), (3, None)):
+        with pytest.raises(AssertionError, match="projection 'orders' gives another state for 1 event:\n--- expected"):
+            given(orders, PEN).then_json({"total": total, "lines": ["pen"], "paid": paid})
+
+
+@pytest.mark.parametrize("check", ["total == `3`", "lines[?@ == 'pen']", lambda state: state.total == 3])
+def test_a_state_may_be_asked_whether_it_holds(check: Any) -> None:
+    given(orders, PEN).then_holds(check)
+    with pytest.raises(AssertionError) as raised:
+        given(orders, INK).then_holds(check)
+    lines = str(raised.value).splitlines()
+    name = check if isinstance(check, str) else "<lambda>"
+    assert lines[0] == f"projection 'orders' gives a state for 1 event for which '{name}' does not hold:"
+    assert "7" in lines[1]
+
+
+@dataclass(eq=False)
+class Drawn:
+    """A state as people write them who never compare two."""
+
+    item: str = ""
+
+
+def test_a_state_that_equals_nothing_may_be_asked_through_its_json() -> None:
+    drawn = Projection("drawn", initial=Drawn)
+    drawn.on("ItemAdded")(lambda _, event: Drawn(event.data["item"]))
+    given(drawn, PEN).then_json({"item": "pen"})
+    given(drawn, PEN).then_holds("item == 'pen'")
+    given(drawn, PEN).then_holds(lambda state: state.item == "pen")
+
+
+def test_a_check_that_is_no_jmespath_is_an_error() -> None:
+    with pytest.raises(InvalidOption, match="check: found 'total =='"):
+        given(orders, PEN).then_holds("total ==")
+
+
+def test_nothing_but_zero_and_what_is_not_empty_holds() -> None:
+    values: dict[str, Any] = {"zero": 0, "no": False, "none": None, "text": "", "list": [], "object": {}, "one": [None]}
+    state: Projection[dict[str, Any]] = Projection("state", initial=lambda: dict(values))
+    for name in ("zero", "one"):
+        given(state).then_holds(name)
+    for name in ("no", "none", "text", "list", "object", "missing"):
+        with pytest.raises(AssertionError, match="does not hold"):
+            given(state).then_holds(name)
+
+
+@pytest.mark.parametrize("then", [lambda scenario: scenario.then_json(1), lambda scenario: scenario.then_holds("@")])
+def test_whatever_is_asked_a_handler_that_depends_on_more_is_an_error(then: Any) -> None:
+    ticks = count(1)
+    clocked = Projection("clocked", initial=int)
+    clocked.on("ItemAdded")(lambda _state, _event: next(ticks))
+    with pytest.raises(AssertionError, match="projection 'clocked' gives two states for the same 1 event"):
+        then(given(clocked, PEN))
 
 
 # The clock

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from eventsourcing_kit.cli import admin, ingest, questions, rebuild, redrive, show, trail, verify
+from eventsourcing_kit.cli import admin, ingest, questions, rebuild, redrive, show, testcase, trail, verify
 from eventsourcing_kit.cli.faults import ExitCode, reported, usage_error
 from eventsourcing_kit.cli.talk import say
 
@@ -102,6 +102,7 @@ app.command("revisions")(questions.revisions)
 app.command("trail")(trail.trail)
 app.command("verify")(verify.verify)
 app.command("check-ties")(verify.check_ties)
+app.command("test-case")(testcase.print_test)
 app.command("doctor")(admin.doctor)
 app.command("create-table")(admin.create_table)
 app.command("migrate")(admin.migrate)

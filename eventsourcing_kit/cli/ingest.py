@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from eventsourcing_kit.cli import settings
-from eventsourcing_kit.cli.faults import ExitCode
+from eventsourcing_kit.cli.faults import ExitCode, UsageProblem
 from eventsourcing_kit.cli.options import (  # noqa: TC001 - typer reads them
     CausationPathOption,
     CorrelationPathOption,
@@ -20,18 +21,18 @@ from eventsourcing_kit.cli.options import (  # noqa: TC001 - typer reads them
     StoreOption,
     StreamPathOption,
 )
-from eventsourcing_kit.cli.source import MAX_LINE, Line, Source, Unreadable, check_files
 from eventsourcing_kit.cli.tables import Printer
 from eventsourcing_kit.cli.talk import say
 from eventsourcing_kit.envelope import parse
 from eventsourcing_kit.errors import EventRefused, InvalidEnvelope
 from eventsourcing_kit.event import Event
+from eventsourcing_kit.lines import MAX_LINE, STDIN, Line, Source, Unreadable
 from eventsourcing_kit.stores.contract import Counts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from eventsourcing_kit.cli.progress import Progress
+    from eventsourcing_kit.progress import Progress
     from eventsourcing_kit.stores.contract import Store
 
 __all__ = ["Refusal", "Tally", "ingest", "store_lines"]
@@ -128,7 +129,7 @@ def ingest(
     was not readable to its end, 2 usage, 4 store.
     """
     printer = Printer(format)
-    check_files(files)
+    _check_files(files)
     tally = Tally()
 
     def parsed(content: bytes) -> Event:
@@ -161,6 +162,22 @@ def ingest(
         _show(printer, tally)
     if tally.refused or tally.unreadable:
         raise typer.Exit(ExitCode.DIFFERENCE)
+
+
+def _check_files(names: Sequence[str]) -> None:
+    """Raises UsageProblem where a name is no file, before anything of the others is read."""
+    for name in names:
+        path = Path(name)
+        if name == STDIN:
+            if sys.stdin is None:
+                raise UsageProblem("stdin is closed, so that '-' has nothing to read")
+            continue
+        if path.is_dir():
+            raise UsageProblem(f"'{name}' is a folder; name the files in it")
+        if not path.exists():
+            raise UsageProblem(f"there is no file '{name}'")
+    if names.count(STDIN) > 1:
+        raise UsageProblem("stdin, which is '-', can be read once only")
 
 
 def store_lines(

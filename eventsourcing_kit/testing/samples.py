@@ -8,14 +8,14 @@ import uuid
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from eventsourcing_kit.envelope import parse
-from eventsourcing_kit.moment import from_rfc3339, to_key_time
+from eventsourcing_kit.moment import from_rfc3339, to_canonical, to_key_time
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from eventsourcing_kit.event import Event
 
-__all__ = ["OPTIONAL", "envelope", "event", "pair"]
+__all__ = ["OPTIONAL", "EventFactory", "envelope", "event", "pair"]
 
 _IDS: Final = uuid.UUID("4b3b4a9c-6f0a-4a43-9f6c-0d5f7f3f4c11")  # any fixed one
 _SECOND: Final = "2026-03-01T11:03:27Z"
@@ -60,6 +60,27 @@ def event(
 ) -> Event:
     """The event of `envelope(type, **content)`."""
     return parse(envelope(type, **content), identity=identity)
+
+
+class EventFactory:
+    """Makes events of one stream, each a second behind the latest that it has made, from 2026-03-01T00:00:00Z on.
+
+        placed, paid = events("OrderPlaced", total=3), events("OrderPaid")
+
+    Whatever `event` takes may be given; a `stream` or `time` of its own is for that event, and the next moment lies
+    behind it. The same calls make the same events.
+    """
+
+    def __init__(self, stream: str, *, start: str = "2026-03-01T00:00:00Z") -> None:
+        self.stream = stream
+        self._next = from_rfc3339(start)
+
+    def __call__(self, type: str, /, *, stream: str | None = None, time: str | None = None, **content: Any) -> Event:  # noqa: A002 - the word of the kit for it
+        """The next event."""
+        time = to_canonical(self._next) if time is None else time
+        made = event(type, stream=self.stream if stream is None else stream, time=time, **content)
+        self._next = max(self._next, made.moment_ns + 1_000_000_000)
+        return made
 
 
 OPTIONAL: Final = (

@@ -9,13 +9,12 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
 
-from eventsourcing_kit.cli.faults import UsageProblem
 from eventsourcing_kit.errors import EventSourcingError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
-__all__ = ["MAX_LINE", "Line", "Source", "Unreadable", "check_files"]
+__all__ = ["MAX_LINE", "STDIN", "Line", "Source", "Unreadable"]
 
 MAX_LINE: Final = 64 * 1024 * 1024  # bytes; a longer one is passed over without being held
 STDIN: Final = "-"
@@ -42,20 +41,6 @@ class Unreadable(EventSourcingError):
         self.file = file
         self.after = after
         self.reason = reason
-
-
-def check_files(names: Sequence[str]) -> None:
-    """Raises UsageProblem where a name is no file, before anything of the others is read."""
-    for name in names:
-        path = Path(name)
-        if name == STDIN:
-            continue
-        if path.is_dir():
-            raise UsageProblem(f"'{name}' is a folder; name the files in it")
-        if not path.exists():
-            raise UsageProblem(f"there is no file '{name}'")
-    if names.count(STDIN) > 1:
-        raise UsageProblem("stdin, which is '-', can be read once only")
 
 
 class Source:
@@ -114,7 +99,7 @@ class Source:
 
 def _stdin() -> BinaryIO:
     if sys.stdin is None:
-        raise UsageProblem("stdin is closed, so that '-' has nothing to read")
+        raise Unreadable("stdin", after=0, reason="it is closed")
     return sys.stdin.buffer
 
 
