@@ -122,7 +122,7 @@ class Checkpoints(Generic[Result]):
             if here == position - 1:
                 before = to_json(turn.state)
         reason = "events have gone from the store since; begin a new travel"
-        raise EventNotFound(stream=self._walk.span.stream, wanted=str(position), reason=reason)
+        raise EventNotFound(where=f"stream '{self._walk.span.stream}'", wanted=str(position), reason=reason)
 
     def find(self, at: datetime | str) -> int:
         """The position of the last event up to a moment, or of the one that `event:...` names.
@@ -147,7 +147,7 @@ class Checkpoints(Generic[Result]):
             found = here
         if point.key is not None:
             reason = "it is not among those of this history"
-            raise EventNotFound(stream=span.stream, wanted=point.key, reason=reason)
+            raise EventNotFound(where=f"stream '{span.stream}'", wanted=point.key, reason=reason)
         return found
 
     def at(self, stop: Stop[Result]) -> str | None:
