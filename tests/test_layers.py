@@ -14,7 +14,7 @@ import eventsourcing_kit
 ROOT = Path(__file__).parents[1]
 
 ROWS = [
-    {"errors", "inert", "moment", "wholefile"},
+    {"errors", "inert", "moment", "wholefile", "words"},
     {"event", "times"},
     {"record", "upcast", "frames", "patches", "progress"},
     {"envelope", "handler", "stores.contract", "stores.reading", "stores.url", "delivery"},
