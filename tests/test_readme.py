@@ -111,7 +111,9 @@ def test_mypy_is_strict_with_a_page(page: Path, tmp_path: Path) -> None:
         else:
             session.append(block)
     (tmp_path / "session.py").write_text("\n".join(session))
-    command = [sys.executable, "-m", "mypy", "--strict", "--config-file", str(ROOT / "pyproject.toml"), "session.py"]
+    command = [sys.executable, "-m", "mypy", "--strict", "--config-file", str(ROOT / "pyproject.toml")]
+    # What has been checked of the kit already is not checked again for each page.
+    command += ["--cache-dir", str(ROOT / ".mypy_cache"), "session.py"]
     environment = {**os.environ, "MYPYPATH": f"{tmp_path}{os.pathsep}{ROOT}"}
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
