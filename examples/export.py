@@ -1,0 +1,137 @@
+"""Runs the example notebooks and makes a page of each in `docs`: `python -m examples.export`.
+
+A page is whole by itself: its charts and its style are inside of it, it runs no script and loads nothing. Nothing of the
+machine on which it was made is in it, so that making it anew changes little.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import tempfile
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import nbformat
+from jupyter_client.kernelspec import KernelSpecManager
+from jupyter_client.manager import AsyncKernelManager
+from nbclient import NotebookClient
+from nbconvert import HTMLExporter
+from pygments.formatters import HtmlFormatter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from nbformat import NotebookNode
+
+__all__ = ["NOTEBOOKS", "PAGES", "executed", "export", "page_of", "to_page"]
+
+ROOT: Final = Path(__file__).parents[1]
+NOTEBOOKS: Final = tuple(sorted((ROOT / "examples").glob("*.ipynb")))
+PAGES: Final = ROOT / "docs"
+
+_TIMEOUT: Final = 120  # seconds of one cell, on a busy machine
+_LASTED: Final = re.compile(r" in \d+\.\d+s\b")  # of pytest
+
+
+def executed(notebook: Path, *, folder: Path, environment: Mapping[str, str] | None = None) -> NotebookNode:
+    """The notebook with its outputs, run from top to bottom in `folder` by a kernel of this Python.
+
+    Neither the kernels that are registered on this machine nor anybody's IPython profile has a part in it.
+    `environment` is added to this process's own. Raises CellExecutionError for the first cell that fails.
+    """
+    found = nbformat.read(notebook, as_version=4)
+    ours = {"IPYTHONDIR": str(folder / ".ipython"), "TQDM_DISABLE": "1", "NO_COLOR": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+    kernels = AsyncKernelManager(kernel_name="python3", kernel_spec_manager=KernelSpecManager(kernel_dirs=[]))
+    client = NotebookClient(
+        found,
+        km=kernels,
+        timeout=_TIMEOUT,
+        store_widget_state=False,
+        record_timing=False,
+        resources={"metadata": {"path": str(folder)}},
+    )
+    client.execute(env={**os.environ, **ours, **(environment or {})})
+    return found
+
+
+def to_page(notebook: NotebookNode) -> str:
+    """An executed notebook as a whole HTML document."""
+    for output in _outputs(notebook):
+        if "text" in output:
+            output["text"] = _LASTED.sub("", output["text"])
+        # A widget needs a kernel: here it is what it shows where there is none.
+        output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
+    notebook.metadata.pop("widgets", None)
+    exporter = HTMLExporter(template_name="basic", exclude_input_prompt=True, exclude_output_prompt=True)
+    exporter.exclude_anchor_links = True
+    body, _ = exporter.from_notebook_node(notebook)
+    title = next(line for line in notebook.cells[0].source.splitlines() if line.startswith("# "))[2:]
+    style = f"{HtmlFormatter(style='friendly').get_style_defs('.highlight')}\n{_STYLE}"
+    return _PAGE.format(title=escape(title), style=style, body=body.strip())
+
+
+def page_of(notebook: Path) -> Path:
+    """Where the page of a notebook is."""
+    return PAGES / f"{notebook.stem}.html"
+
+
+def export(notebook: Path) -> Path:
+    """Runs the notebook and writes its page."""
+    with tempfile.TemporaryDirectory(prefix="eskit-export-") as name:
+        page = to_page(executed(notebook, folder=Path(name)))
+    page_of(notebook).write_text(page, encoding="utf-8")
+    return page_of(notebook)
+
+
+def _outputs(notebook: NotebookNode) -> Iterator[NotebookNode]:
+    for cell in notebook.cells:
+        yield from cell.get("outputs", ())
+
+
+_STYLE: Final = """\
+:root { color-scheme: light }
+body { max-width: 52rem; margin: 2.5rem auto 5rem; padding: 0 1.2rem; background: #fff; color: #1d2329;
+  font: 16px/1.6 system-ui, -apple-system, "Segoe UI", Roboto, "DejaVu Sans", sans-serif }
+h1 { font-size: 2rem; line-height: 1.2; margin: 0 0 1.2rem }
+h2 { font-size: 1.3rem; margin: 2.6rem 0 .6rem; padding-top: 1.2rem; border-top: 1px solid #e3e6ea }
+p { margin: .7rem 0 }
+a { color: #0062a3 }
+code { font: .9em ui-monospace, "SF Mono", Menlo, "DejaVu Sans Mono", monospace; background: #f2f4f6;
+  border-radius: 3px; padding: .1em .3em }
+.jp-Cell { margin: .7rem 0 }
+.jp-Cell pre { font: 13px/1.5 ui-monospace, "SF Mono", Menlo, "DejaVu Sans Mono", monospace; margin: 0 }
+.jp-CodeCell .highlight { background: #f6f8fa; border-left: 3px solid #0072b2; border-radius: 0 4px 4px 0;
+  padding: .6rem .9rem; overflow-x: auto }
+.jp-OutputArea-output { margin: .6rem 0 1.2rem; overflow-x: auto }
+.jp-OutputArea-output > pre { background: #fcfcfa; border: 1px solid #e8e8e2; border-radius: 4px;
+  padding: .6rem .9rem; max-height: 32rem; overflow: auto }
+.jp-OutputArea-output svg { max-width: 100%; height: auto }
+table.dataframe { border-collapse: collapse; font-size: 13px }
+table.dataframe th, table.dataframe td { text-align: left; padding: .25em .7em; border-bottom: 1px solid #dfe3e7 }
+table.dataframe small, table.dataframe + small { color: #666 }
+@media print { .jp-CodeCell { break-inside: avoid } body { max-width: none } }
+"""
+
+_PAGE: Final = """\
+<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<style>
+{style}</style>
+</head>
+<body>
+{body}
+</body>
+</html>
+"""
+
+
+if __name__ == "__main__":
+    for each in NOTEBOOKS:
+        sys.stderr.write(f"{export(each).relative_to(ROOT)}\n")
