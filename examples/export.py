@@ -1,6 +1,6 @@
 """Runs the example notebooks and makes a page of each in `docs`: `python -m examples.export`.
 
-A page is whole by itself: its charts and its style are inside of it, it runs no script and loads nothing. Nothing of the
+A page is whole by itself: its charts and its style are in it, it runs no script and loads nothing. Nothing of the
 machine on which it was made is in it, so that making it anew changes little.
 """
 
@@ -22,7 +22,7 @@ from nbconvert import HTMLExporter
 from pygments.formatters import HtmlFormatter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from nbformat import NotebookNode
 
@@ -34,6 +34,7 @@ PAGES: Final = ROOT / "docs"
 
 _TIMEOUT: Final = 120  # seconds of one cell, on a busy machine
 _LASTED: Final = re.compile(r" in \d+\.\d+s\b")  # of pytest
+_LINK: Final = re.compile(r"\]\((\w+)\.ipynb\)")  # from one example to another
 
 
 def executed(notebook: Path, *, folder: Path, environment: Mapping[str, str] | None = None) -> NotebookNode:
@@ -43,14 +44,18 @@ def executed(notebook: Path, *, folder: Path, environment: Mapping[str, str] | N
     `environment` is added to this process's own. Raises CellExecutionError for the first cell that fails.
     """
     found = nbformat.read(notebook, as_version=4)
-    ours = {"IPYTHONDIR": str(folder / ".ipython"), "TQDM_DISABLE": "1", "NO_COLOR": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+    ours = {
+        "IPYTHONDIR": str(folder / ".ipython"),
+        "TQDM_DISABLE": "1",
+        "NO_COLOR": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
     kernels = AsyncKernelManager(kernel_name="python3", kernel_spec_manager=KernelSpecManager(kernel_dirs=[]))
     client = NotebookClient(
         found,
         km=kernels,
         timeout=_TIMEOUT,
         store_widget_state=False,
-        record_timing=False,
         resources={"metadata": {"path": str(folder)}},
     )
     client.execute(env={**os.environ, **ours, **(environment or {})})
@@ -59,12 +64,11 @@ def executed(notebook: Path, *, folder: Path, environment: Mapping[str, str] | N
 
 def to_page(notebook: NotebookNode) -> str:
     """An executed notebook as a whole HTML document."""
-    for output in _outputs(notebook):
-        if "text" in output:
-            output["text"] = _LASTED.sub("", output["text"])
-        # A widget needs a kernel: here it is what it shows where there is none.
-        output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
-    notebook.metadata.pop("widgets", None)
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            cell.source = _LINK.sub(r"](\1.html)", cell.source).replace("](../docs/", "](")
+        for output in cell.get("outputs", ()):
+            _prepare(output)
     exporter = HTMLExporter(template_name="basic", exclude_input_prompt=True, exclude_output_prompt=True)
     exporter.exclude_anchor_links = True
     body, _ = exporter.from_notebook_node(notebook)
@@ -86,33 +90,41 @@ def export(notebook: Path) -> Path:
     return page_of(notebook)
 
 
-def _outputs(notebook: NotebookNode) -> Iterator[NotebookNode]:
-    for cell in notebook.cells:
-        yield from cell.get("outputs", ())
+def _prepare(output: NotebookNode) -> None:
+    if "text" in output:
+        output["text"] = _LASTED.sub("", output["text"])
+    data = output.get("data", {})
+    # A widget needs a kernel: here it is what it shows where there is none.
+    data.pop("application/vnd.jupyter.widget-view+json", None)
+    if "image/svg+xml" in data:  # as a part of the page, so that its words can be found and read aloud
+        data["text/html"] = data.pop("image/svg+xml")
 
 
 _STYLE: Final = """\
 :root { color-scheme: light }
-body { max-width: 52rem; margin: 2.5rem auto 5rem; padding: 0 1.2rem; background: #fff; color: #1d2329;
+* { box-sizing: border-box }
+body { max-width: 67rem; margin: 2.5rem auto 5rem; padding: 0 1.2rem; background: #fff; color: #1d2329;
   font: 16px/1.6 system-ui, -apple-system, "Segoe UI", Roboto, "DejaVu Sans", sans-serif }
 h1 { font-size: 2rem; line-height: 1.2; margin: 0 0 1.2rem }
-h2 { font-size: 1.3rem; margin: 2.6rem 0 .6rem; padding-top: 1.2rem; border-top: 1px solid #e3e6ea }
+h2 { font-size: 1.3rem; margin: 2.8rem 0 .6rem }
 p { margin: .7rem 0 }
 a { color: #0062a3 }
-code { font: .9em ui-monospace, "SF Mono", Menlo, "DejaVu Sans Mono", monospace; background: #f2f4f6;
-  border-radius: 3px; padding: .1em .3em }
-.jp-Cell { margin: .7rem 0 }
-.jp-Cell pre { font: 13px/1.5 ui-monospace, "SF Mono", Menlo, "DejaVu Sans Mono", monospace; margin: 0 }
-.jp-CodeCell .highlight { background: #f6f8fa; border-left: 3px solid #0072b2; border-radius: 0 4px 4px 0;
-  padding: .6rem .9rem; overflow-x: auto }
-.jp-OutputArea-output { margin: .6rem 0 1.2rem; overflow-x: auto }
-.jp-OutputArea-output > pre { background: #fcfcfa; border: 1px solid #e8e8e2; border-radius: 4px;
-  padding: .6rem .9rem; max-height: 32rem; overflow: auto }
-.jp-OutputArea-output svg { max-width: 100%; height: auto }
-table.dataframe { border-collapse: collapse; font-size: 13px }
-table.dataframe th, table.dataframe td { text-align: left; padding: .25em .7em; border-bottom: 1px solid #dfe3e7 }
-table.dataframe small, table.dataframe + small { color: #666 }
-@media print { .jp-CodeCell { break-inside: avoid } body { max-width: none } }
+code, pre { font-family: ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace }
+code { font-size: .9em; background: #f2f4f6; border-radius: 3px; padding: .1em .3em }
+pre { margin: 0; font-size: 13px; line-height: 1.5 }
+.text_cell_render { max-width: 46rem }
+.highlight { margin: .8rem 0; padding: .6rem .9rem; overflow-x: auto; background: #f5f7f9;
+  border-left: 3px solid #0072b2; border-radius: 0 4px 4px 0 }
+.output { margin: .8rem 0 1.6rem }
+.output_subarea { margin: .4rem 0; overflow-x: auto }
+.output_text > pre { padding: .6rem .9rem; border: 1px solid #e6e8ea; border-radius: 4px; overflow-x: auto }
+.output svg { display: block; max-width: 100%; height: auto }
+table.dataframe { border-collapse: collapse; border: 0; font-size: 13px; line-height: 1.5 }
+table.dataframe th, table.dataframe td { border: 0; border-bottom: 1px solid #d3d7db; padding: .25em .7em;
+  text-align: left; font-variant-numeric: tabular-nums }
+table.dataframe thead tr + tr td { color: #6b737b; font-size: 12px }
+.output small { color: #6b737b }
+@media print { body { max-width: none } .code_cell { break-inside: avoid } }
 """
 
 _PAGE: Final = """\
