@@ -56,6 +56,7 @@ def executed(notebook: Path, *, folder: Path, environment: Mapping[str, str] | N
         km=kernels,
         timeout=_TIMEOUT,
         store_widget_state=False,
+        coalesce_streams=True,
         resources={"metadata": {"path": str(folder)}},
     )
     client.execute(env={**os.environ, **ours, **(environment or {})})
