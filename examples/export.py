@@ -19,7 +19,7 @@ from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 from nbconvert import HTMLExporter
-from pygments.formatters import HtmlFormatter
+from pygments.formatters import HtmlFormatter  # type: ignore[import-untyped, unused-ignore]
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,7 +43,7 @@ def executed(notebook: Path, *, folder: Path, environment: Mapping[str, str] | N
     Neither the kernels that are registered on this machine nor anybody's IPython profile has a part in it.
     `environment` is added to this process's own. Raises CellExecutionError for the first cell that fails.
     """
-    found = nbformat.read(notebook, as_version=4)
+    found: NotebookNode = nbformat.read(notebook, as_version=4)  # type: ignore[no-untyped-call, unused-ignore]
     ours = {
         "IPYTHONDIR": str(folder / ".ipython"),
         "TQDM_DISABLE": "1",
@@ -57,9 +57,10 @@ def executed(notebook: Path, *, folder: Path, environment: Mapping[str, str] | N
         timeout=_TIMEOUT,
         store_widget_state=False,
         coalesce_streams=True,
+        extra_arguments=["--IPKernelApp.log_level=ERROR"],
         resources={"metadata": {"path": str(folder)}},
     )
-    client.execute(env={**os.environ, **ours, **(environment or {})})
+    client.execute(cleanup_kc=True, env={**os.environ, **ours, **(environment or {})})
     return found
 
 
@@ -70,8 +71,9 @@ def to_page(notebook: NotebookNode) -> str:
             cell.source = _LINK.sub(r"](\1.html)", cell.source).replace("](../docs/", "](")
         for output in cell.get("outputs", ()):
             _prepare(output)
-    exporter = HTMLExporter(template_name="basic", exclude_input_prompt=True, exclude_output_prompt=True)
-    exporter.exclude_anchor_links = True
+    exporter = HTMLExporter(  # type: ignore[no-untyped-call, unused-ignore]
+        template_name="basic", exclude_input_prompt=True, exclude_output_prompt=True, exclude_anchor_links=True
+    )
     body, _ = exporter.from_notebook_node(notebook)
     title = next(line for line in notebook.cells[0].source.splitlines() if line.startswith("# "))[2:]
     style = f"{HtmlFormatter(style='friendly').get_style_defs('.highlight')}\n{_STYLE}"

@@ -107,7 +107,7 @@ class Verification(Tabular):
         if self.differences:
             return super()._repr_html_()
         columns = (Column("changed"), Column("to"), Column("streams", "int"), Column("skipped"))
-        tried = [(each.changed, each.detail, each.streams, each.skipped) for each in self.variants]
+        tried = [(each.changed, each.detail, each.streams, each.skipped or "") for each in self.variants]
         failed = (f"'{each.stream}' failed: {each.error}" for each in self.failures)
         not_covered = (f"Not covered: {each}" for each in self.not_covered)
         below = map(html.line, (*failed, *not_covered))
