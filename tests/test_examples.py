@@ -27,7 +27,9 @@ ROOT: Final = Path(__file__).parents[1]
 DATA: Final = Path(os.environ.get("GIT_DATA", ROOT.parent / "shared" / "data"))
 GIT_HISTORY: Final = ROOT / "examples" / "git_history.ipynb"
 
-# For every Python below the kernel: whoever asks for another machine is refused, and written down.
+# For every Python below the kernel: whoever asks for another machine is refused, and written down. What is no Python
+# is told of a proxy, at which nobody listens.
+_PROXY: Final = "http://127.0.0.1:9"
 _REFUSING: Final = """\
 import os, sys
 
@@ -35,7 +37,9 @@ HERE = ("", "localhost", "127.0.0.1", "::1")
 
 def refuse(event, arguments):
     if event == "socket.connect":
-        address = arguments[1][0] if isinstance(arguments[1], tuple) else ""
+        address, port = arguments[1][:2] if isinstance(arguments[1], tuple) else ("", 0)
+        if port == 9:
+            address = "proxy"
     elif event == "socket.getaddrinfo":
         address = arguments[0] or ""
     else:
@@ -60,10 +64,8 @@ class Offline:
         self.folder.mkdir()
         (self.folder / "sitecustomize.py").write_text(_REFUSING)
         paths = [str(self.folder), str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
-        nowhere = dict.fromkeys(
-            ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"), "http://127.0.0.1:9"
-        )  # for what is no Python
-        return {"PYTHONPATH": os.pathsep.join(paths), "GIT_DATA": str(DATA), **nowhere}
+        proxies = dict.fromkeys(("http_proxy", "https_proxy", "all_proxy"), _PROXY)
+        return {"PYTHONPATH": os.pathsep.join(paths), "GIT_DATA": str(DATA), **proxies}
 
     @property
     def asked(self) -> list[str]:
@@ -117,7 +119,7 @@ def test_there_are_two_notebooks_and_they_hold_no_outputs() -> None:
 def test_another_machine_can_not_be_reached_from_a_kernel(tmp_path: Path) -> None:
     offline = Offline(tmp_path / "offline")
     asking = "import socket, urllib.request; urllib.request.urlopen('http://192.0.2.1/')"
-    environment = {**os.environ, **offline.environment, "HTTP_PROXY": "", "http_proxy": ""}
+    environment = {**os.environ, **offline.environment, "http_proxy": ""}
     done = subprocess.run([sys.executable, "-c", asking], env=environment, capture_output=True, text=True, check=False)
     assert "no network: 192.0.2.1" in done.stderr
     assert offline.asked == ["192.0.2.1"]
@@ -186,7 +188,9 @@ def test_the_events_of_a_repository_come_to_what_git_says(tmp_path: Path) -> Non
     repository = tmp_path / "mine"
     repository.mkdir()
     git(repository, "init", "--initial-branch=main")
-    steps = [  # a file that is moved, one with an odd name, one that goes, and a clock that goes back
+    steps: list[
+        tuple[str, dict[str, str | None]]
+    ] = [  # a file that is moved, one with an odd name, one that goes, and a clock that goes back
         ("2026-03-01T08:00:00+01:00", {"a": "1", "odd\t'näme'\n": "2", "dir/b": "3"}),
         ("2026-03-01T09:00:00+01:00", {"a": "4", "c": "5"}),
         ("2026-03-01T08:30:00+01:00", {"a": "6", "dir/b": None, "dir/d": "3"}),
