@@ -49,6 +49,7 @@ _STYLE: Final = (
     ".eskit{font-size:13px;overflow-x:auto}"
     ".eskit p{margin:0 0 .4em}"
     ".eskit ul{margin:0 0 .4em;padding-left:1.6em}"
+    ".eskit td li{white-space:normal}"
     ".eskit table{border-collapse:collapse;margin:0 0 .4em}"
     ".eskit th,.eskit td{border:0;border-bottom:1px solid rgba(128,128,128,.35);padding:.25em .7em;text-align:left;"
     "vertical-align:top;white-space:nowrap}"

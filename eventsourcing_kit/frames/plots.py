@@ -48,10 +48,11 @@ _WIDTHS: Final = (
         _DAY,
         7 * _DAY,
         28 * _DAY,
-        364 * _DAY,
-        3_640 * _DAY,
-        36_400 * _DAY,
-        364_000 * _DAY,
+        84 * _DAY,
+        336 * _DAY,
+        3_360 * _DAY,
+        33_600 * _DAY,
+        336_000 * _DAY,
     ),
 )
 _HELD: Final = 10_000  # bins that are counted at once

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from eventsourcing_kit.frames import Column, Tabular
+from eventsourcing_kit.frames import Column, Tabular, html
 from eventsourcing_kit.frames.columns import compact_json
 from eventsourcing_kit.words import many
 
@@ -102,6 +102,17 @@ class Verification(Tabular):
 
     def _caption(self) -> str:
         return f"Verification of {self._summary()}"
+
+    def _repr_html_(self) -> str:
+        """The differences; where there are none, what has been tried."""
+        if self.differences:
+            return super()._repr_html_()
+        columns = (Column("changed"), Column("to"), Column("streams", "int"), Column("skipped"))
+        tried = [(each.changed, each.detail, each.streams, each.skipped or "") for each in self.variants]
+        failed = (f"'{each.stream}' failed: {each.error}" for each in self.failures)
+        not_covered = (f"Not covered: {each}" for each in self.not_covered)
+        below = map(html.line, (*failed, *not_covered))
+        return html.block(html.line(self._caption()), html.table(columns, tried), *below)
 
     def _summary(self) -> str:
         worlds = sum(variant.skipped is None for variant in self.variants)
