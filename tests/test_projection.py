@@ -286,6 +286,24 @@ def test_a_state_is_serialised_through_pydantic() -> None:
     assert tree.to_json({"é": [1, None]}) == '{"é":[1,null]}'.encode()
 
 
+def test_a_state_of_a_subclass_is_serialised_with_all_its_fields() -> None:
+    @dataclass(frozen=True)
+    class Paid(Order):
+        by: str = "card"
+
+    class Draft(BaseModel):
+        lines: int = 0
+
+    class Sent(Draft):
+        carrier: str
+
+    assert Projection("orders", initial=Order).to_json(Paid(total=5)) == b'{"total":5,"seen":[],"by":"card"}'
+    assert Projection("drafts", initial=Draft).to_json(Sent(carrier="post")) == b'{"lines":0,"carrier":"post"}'
+    entities = Projection("entities", initial=Draft, key=lambda event: event.id)
+    states = {"é": Draft(lines=1), "b": Sent(carrier="post")}
+    assert entities.to_json(states) == '{"é":{"lines":1},"b":{"lines":0,"carrier":"post"}}'.encode()
+
+
 def test_a_state_that_json_can_not_say_is_refused() -> None:
     class Opaque:
         pass
