@@ -31,6 +31,8 @@ Function = TypeVar("Function", bound="Callable[..., Any]")
 Made = TypeVar("Made")
 
 _UNROUTED: Final[Any] = object()
+# What states may be where the initial one says little of them: a sum of prices begins at 0, too.
+_WIDER: Final[dict[type, Any]] = {type(None): Any, int: int | float}
 
 
 class Folded(NamedTuple, Generic[Made]):
@@ -234,8 +236,11 @@ class Projection(Generic[State, Result]):
     def from_json(self, text: bytes | str) -> Result:
         """A state of the initial state's type from the JSON that `to_json` made of one.
 
-        What that type does not declare, such as what lies in a bare `dict`, stays as JSON has it. Raises
-        InvalidProjection, which quotes nothing of it, where the text is no such state.
+        What that type does not declare, such as what lies in a bare `dict`, or the fields of a subclass, is not made
+        anew: it stays as JSON has it, or is left out. A state that begins as None may be anything, as JSON has it, and
+        one that begins as an integer any number.
+
+        Raises InvalidProjection, which quotes nothing of it, where the text is no such state.
         """
         from pydantic import ValidationError
 
@@ -268,7 +273,7 @@ class Projection(Generic[State, Result]):
         # The adapter of a type passes over the fields that only a subclass has.
         kind = type(state) if self._is_of_subclass(state) else self._state_type
         if kind not in self._adapters:
-            self._adapters[kind] = _adapter(kind)
+            self._adapters[kind] = _adapter(_WIDER.get(kind, kind))
         return self._adapters[kind].dump_json(state, warnings=False)  # they would quote the state
 
     def _is_of_subclass(self, state: object) -> bool:
@@ -281,7 +286,7 @@ class Projection(Generic[State, Result]):
 
     @cached_property
     def _adapter(self) -> TypeAdapter[Any]:
-        state_type: Any = self._state_type
+        state_type: Any = _WIDER.get(self._state_type, self._state_type)
         return _adapter(state_type if self._key is None else dict[str, state_type])
 
     def _route(self, type_: str) -> Route | None:
