@@ -172,8 +172,9 @@ def find_event(store: Readable, stream: str, text: str) -> tuple[int, Event]:
     numbered = enumerate(store.read(stream), start=1)
     count = 0
     if wanted.isascii() and wanted.isdigit():
+        number = wanted.lstrip("0")  # as text: Python makes no int of more digits than some thousands
         for count, event in numbered:
-            if count == int(wanted):
+            if str(count) == number:
                 return count, event
         reason = f"it has {count:,} events, counted from 1"
         raise EventNotFound(where=f"stream '{stream}'", wanted=wanted, reason=reason)
