@@ -13,6 +13,7 @@ from __future__ import annotations
 import sys
 import time
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Final, TypeGuard
 
 from eventsourcing_kit.errors import EventNotFound, IncompleteStream
@@ -20,7 +21,7 @@ from eventsourcing_kit.moment import from_rfc3339, to_canonical, to_microseconds
 from eventsourcing_kit.times import resolve
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from datetime import datetime
 
     from eventsourcing_kit.event import Event
@@ -127,7 +128,9 @@ class Span:
         reading = replace(self, start=start).read()
         events = replace(self, start=None).cut(reading)
         if before is not None:
-            events = _behind(events, before.key)
+            # Where that event has expired since, others that come behind it may have done so, too.
+            gone = partial(self._check, reading, asked_by, allow_incomplete=allow_incomplete)
+            events = _behind(events, before, gone)
         known = None if self.known_at_ns is None else to_microseconds(self.known_at_ns)
         for number, event in enumerate(events, start=count + 1):
             if number == 1:
@@ -192,11 +195,19 @@ def _known(store: Readable, stream: str, value: datetime | str, tz: str, now: in
     return recorded_ns(find_event(store, stream, value)[1])
 
 
-def _behind(events: Iterable[Event], key: str) -> Iterator[Event]:
-    for event in events:
-        if event.key == key:
+def _behind(events: Iterable[Event], before: Event, gone: Callable[[], None]) -> Iterator[Event]:
+    """Those behind an event, from its moment on; `gone` is called where it is not among them any more."""
+    remaining = iter(events)
+    for event in remaining:
+        if event.key == before.key:
             break
-    yield from events
+        if event.moment_ns > before.moment_ns:
+            gone()
+            yield event
+            break
+    else:
+        gone()
+    yield from remaining
 
 
 def _between(events: Iterable[Event], first: str | None, last: str | None) -> Iterator[Event]:

@@ -214,6 +214,22 @@ def test_the_ends_of_a_bisection_have_to_differ(memory: BaseStore) -> None:
         bisect(accounts, memory, "order-17", "balance <")
 
 
+def test_a_bisection_whose_good_event_expires_meanwhile_is_incomplete() -> None:
+    clock = Clock("2026-03-01T12:00:00Z")
+    with open_store("sqlite://?retention_days=1", clock=clock) as store:
+        store.append_many(payments(1, 2, 3))
+
+        def check(state: Account) -> bool:
+            clock.set("2026-03-02T11:00:01Z")  # a day behind the second event
+            return state.balance < 4
+
+        with pytest.raises(IncompleteStream):
+            bisect(accounts, store, "order-17", check, good="event:2")
+        clock.set("2026-03-01T12:00:00Z")
+        found = bisect(accounts, store, "order-17", check, good="event:2", allow_incomplete=True)
+        assert found.event.id == "paid-2"
+
+
 def test_a_check_that_raises_is_named_with_the_event_and_without_its_words(memory: BaseStore) -> None:
     memory.append_many(payments(1, 2))
     with pytest.raises(CheckFailed, match="at the initial state: KeyError was raised") as failed:
