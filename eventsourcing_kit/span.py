@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import sys
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeGuard
 
 from eventsourcing_kit.errors import EventNotFound, IncompleteStream
 from eventsourcing_kit.moment import from_rfc3339, to_canonical, to_microseconds
+from eventsourcing_kit.record import order
 from eventsourcing_kit.times import resolve
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ class Point:
     ns: int
     number: int = _LAST  # the event's place in its stream
     key: str | None = None  # the event's
+    order: tuple[object, ...] | None = field(default=None, compare=False)  # its place among those of its moment
 
     @property
     def moment(self) -> str:
@@ -76,7 +78,7 @@ class Span:
             if not names_event(value):
                 return Point(resolve(value, tz=tz, now=now))
             number, event = find_event(store, stream, value)
-            return Point(event.moment_ns, number, event.key)
+            return Point(event.moment_ns, number, event.key, order(event))
 
         return cls(
             store,
@@ -110,10 +112,12 @@ class Span:
         known = to_microseconds(self.known_at_ns)  # UTC in fixed width, like what it is compared with
         return (event for event in events if event.recorded_at_text is None or event.recorded_at_text <= known)
 
-    def has_begun(self, number: int, event: Event) -> bool:
-        """Whether an event, the stream's `number`th, lies at or behind `start`."""
+    def has_begun(self, event: Event) -> bool:
+        """Whether an event lies at or behind `start`. Not told by numbers, which late events move."""
         start = self.start
-        return start is None or (event.moment_ns >= start.ns if start.key is None else number >= start.number)
+        if start is None or event.moment_ns != start.ns:
+            return start is None or event.moment_ns > start.ns
+        return start.order is None or order(event) >= start.order
 
     def numbered(
         self, behind: tuple[int, Event] | None = None, *, allow_incomplete: bool, asked_by: str

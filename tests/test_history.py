@@ -138,6 +138,16 @@ def poisoned(memory: BaseStore) -> BaseStore:
     return memory
 
 
+def test_a_history_from_an_event_on_begins_there_though_late_events_come_in_before_it(memory: BaseStore) -> None:
+    memory.append_many(payments(1, 2, 3))
+    answer = history(accounts, memory, "order-17", start="event:2")
+    memory.append(event("Paid", time="2026-03-01T10:00:00Z", id="late", amount=4))
+    assert [(step.number, step.event.id, step.state.balance) for step in answer] == [
+        (3, "paid-1", 7),
+        (4, "paid-2", 10),
+    ]
+
+
 def test_a_history_goes_up_to_the_event_at_which_a_handler_raises(poisoned: BaseStore) -> None:
     steps: list[Any] = []
     with pytest.raises(FoldFailed) as failed:
