@@ -115,7 +115,7 @@ def blame(
                 continue
             new = at_pointer(decode_json(after), pointer)
             if not same(old, new):
-                if span.has_begun(number, event):
+                if span.has_begun(event):
                     changes.append(Change(number, event, old, new))
                 old = new
     except FoldFailed as failed:

@@ -60,8 +60,9 @@ class Diff(Tabular, Generic[Result]):
     def apply(self, state: Result) -> Result:
         """A new state: `state` with the patch, and of its type, so that `apply(before) == after`.
 
-        Types are those that the type of the initial state declares; what lies in a bare dict is as JSON has it. Raises
-        InvalidOption where the patch does not fit the state, and InvalidProjection where what it makes is no state.
+        Types are those that the type of the initial state declares (see `Projection.from_json`); what lies in a bare
+        dict is as JSON has it, and the fields of a subclass are left out. Raises InvalidOption where the patch does not
+        fit the state, and InvalidProjection where what it makes is no state.
         """
         document = decode_json(self.projection.to_json(state))
         return self.projection.from_json(encode_json(apply_patch(document, self.patch)))
