@@ -20,6 +20,7 @@ from eventsourcing_kit.errors import EventNotFound, IncompleteStream
 from eventsourcing_kit.moment import from_rfc3339, to_canonical, to_microseconds
 from eventsourcing_kit.record import order
 from eventsourcing_kit.times import resolve
+from eventsourcing_kit.words import many
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -183,7 +184,7 @@ def find_event(store: Readable, stream: str, text: str) -> tuple[int, Event]:
         for count, event in numbered:
             if str(count) == number:
                 return count, event
-        reason = f"it has {count:,} events, counted from 1"
+        reason = f"it has {many(count, 'event')}, counted from 1"
         raise EventNotFound(where=f"stream '{stream}'", wanted=wanted, reason=reason)
     found = [(number, event) for number, event in numbered if wanted in (event.id, event.key)]
     if len(found) == 1:

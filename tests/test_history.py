@@ -262,7 +262,7 @@ def test_a_check_that_goes_to_and_fro_is_told_by_its_flips(memory: BaseStore) ->
         (4, True),
         (5, False),
     ]
-    assert (found.before.balance, found.after.balance, found.folds) == (0, 1, 2)
+    assert (found.before.balance, found.after.balance, found.folds) == (0, 1, 3)
 
 
 # Expiry and knowledge

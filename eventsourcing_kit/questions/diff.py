@@ -17,6 +17,7 @@ from eventsourcing_kit.questions.naming import EVENT_COLUMNS, event_cells
 from eventsourcing_kit.questions.pages import diff_html
 from eventsourcing_kit.questions.walk import FOLDING, Walk
 from eventsourcing_kit.span import Span
+from eventsourcing_kit.words import many
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -86,7 +87,7 @@ class Diff(Tabular, Generic[Result]):
         return diff_html(self, title=repr(self)[1:-1])
 
     def __repr__(self) -> str:
-        return f"<Diff of {self.stream!r} by projection {self.projection.name!r}: {len(self.patch)} operations>"
+        return f"<Diff of {self.stream!r} by projection {self.projection.name!r}: {many(len(self.patch), 'operation')}>"
 
 
 def diff(
