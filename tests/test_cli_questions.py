@@ -138,6 +138,7 @@ def test_a_check_that_raises_is_the_users(desk: Desk) -> None:
     done = desk.run("bisect", "account", "order-17", "length(balance) < `0`", "--good", "event:1")
     assert done.code == 3
     assert "after event 'paid-1'" in done.err
+    assert "JMESPathTypeError was raised, as length() takes string or array or object, not number" in done.talk[-1]
 
 
 UP_TO_THERE = {
