@@ -128,6 +128,8 @@ def test_check_ties_says_for_each_projection_whether_it_depends_on_the_order(des
     assert (last["depends"], last["stream"]) == (True, "order-1")
     assert [event["type"] for event in last["other"]] == ["Placed", "Paid"]
     assert desk.run("check-ties", "order-2", "--projection", "last").code == 0
+    done = desk.run("check-ties", "order-2", "last", "--projection", "last")
+    assert done.talk[-1] == "eskit: not covered: stream 'last' has no event"
     desk.write("projections/missing.py", "import nothing_of_that_name")
     done = desk.run("check-ties", "--all", "--projection", "broken", "--projection", "last")
     assert done.code == 3
