@@ -141,6 +141,13 @@ def test_check_ties_says_for_each_projection_whether_it_depends_on_the_order(des
     assert [record["projection"] for record in done.records] == ["broken", "colours", "last", "other", "total"]
 
 
+def test_check_ties_without_a_projection_has_checked_nothing(desk: Desk) -> None:
+    desk.write("bare.py", "")
+    done = desk.run("check-ties", "--all", "--app", "bare")
+    assert (done.code, done.out) == (2, "")
+    assert "there is no projection to check" in done.err
+
+
 def test_check_ties_on_a_terminal_is_a_table(desk: Desk) -> None:
     done = desk.run("check-ties", "order-1", "--projection", "last", "--format", "table")
     head, row = done.out.splitlines()
