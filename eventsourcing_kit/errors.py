@@ -250,7 +250,7 @@ class EndsAgree(EventSourcingError):
         if passes:
             reason = "the check passes at both ends, so nothing is wrong at the bad one; flips list what lies between"
         else:
-            reason = "the check fails at the good end already; name an earlier one, or one at which the state is right"
+            reason = "the check fails at the good end already (the initial one unless named); name one where it passes"
         super().__init__(f"projection '{projection}' over stream '{stream}': {reason}")
         self.projection = projection
         self.stream = stream

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from eventsourcing_kit import Event, Projection, bisect, blame, diff, history, open_store, revisions
-from eventsourcing_kit.errors import CheckFailed, EndsAgree, FoldFailed, IncompleteStream, InvalidOption
+from eventsourcing_kit.errors import (
+    CheckFailed,
+    EndsAgree,
+    FoldFailed,
+    IncompleteStream,
+    InvalidOption,
+    InvalidProjection,
+)
 from eventsourcing_kit.testing import Clock, event
 
 if TYPE_CHECKING:
@@ -247,8 +254,17 @@ def test_a_check_that_raises_is_named_with_the_event_and_without_its_words(memor
     assert isinstance(failed.value.__cause__, KeyError)
     with pytest.raises(CheckFailed, match=r"after event 'paid-1' \('2026-03-01T11:00:01.000Z#Paid'\): KeyError"):
         bisect(tagged, memory, "order-17", lambda state: state["paid-0"], good=at(0))
-    with pytest.raises(CheckFailed, match="JMESPathTypeError was raised"):
+    with pytest.raises(CheckFailed, match=r"as length\(\) takes string or array or object, not number; it has to"):
         bisect(accounts, memory, "order-17", "length(balance) < `1`")
+    with pytest.raises(CheckFailed, match=r"UnknownFunctionError was raised: Unknown function: size\(\)"):
+        bisect(accounts, memory, "order-17", "size(balance) < `1`")
+
+
+def test_a_state_that_json_can_not_say_is_not_the_checks_fault(memory: BaseStore) -> None:
+    memory.append_many(payments(1))
+    beyond: Projection[object, object] = Projection("beyond", initial=object)
+    with pytest.raises(InvalidProjection, match="'beyond': a state of the type object"):
+        bisect(beyond, memory, "order-17", "@ == `1`")
 
 
 def test_a_check_that_goes_to_and_fro_is_told_by_its_flips(memory: BaseStore) -> None:

@@ -68,14 +68,17 @@ class Printer:
             text = f'{text[:-1]},"{name}":{value}}}'
         self.line(inert_json(text))
 
-    def answer(self, answer: Tabular) -> None:
-        """Each row of an answer: as JSON Lines, or as CSV."""
+    def answer(self, answer: Tabular) -> bool:
+        """Each row of an answer: as JSON Lines, or as CSV. False where nothing was written; CSV has its heading."""
         if self._is_csv:
             with self._csv_file() as file:
                 answer.to_csv(file)
-            return
+            return True
+        written = False
         for line in answer.to_json_lines():
             self.line(line)
+            written = True
+        return written
 
     def line(self, text: str) -> None:
         """A line that is a JSON object already."""

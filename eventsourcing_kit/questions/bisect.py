@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple
 
 from typing_extensions import TypeVar
 
-from eventsourcing_kit.checks import json_check
-from eventsourcing_kit.errors import CheckFailed, EndsAgree, FoldFailed, InvalidOption
+from eventsourcing_kit.checks import json_check, why
+from eventsourcing_kit.errors import CheckFailed, EndsAgree, FoldFailed, InvalidOption, InvalidProjection
 from eventsourcing_kit.frames import Column, Tabular
 from eventsourcing_kit.progress import watched
 from eventsourcing_kit.questions.naming import EVENT_COLUMNS, event_cells, event_label
@@ -106,8 +106,9 @@ def bisect(
     it begins to fail. With `flips` one pass finds the very first, and lists them all.
 
     Raises EndsAgree where the ends do not differ in this way; CheckFailed where the check raises; InvalidOption where
-    it is no JMESPath; FoldFailed, whose `answer` is the bisection of what lies before that event, where something is
-    wrong there; IncompleteStream, unless `allow_incomplete`; InvalidMoment; EventNotFound; and StoreError.
+    it is no JMESPath; InvalidProjection where it is one and JSON can not say a state; FoldFailed, whose `answer` is the
+    bisection of what lies before that event, where something is wrong there; IncompleteStream, unless
+    `allow_incomplete`; InvalidMoment; EventNotFound; and StoreError.
     """
     now = time.time_ns()
     spans = [Span.of(store, stream, at=at, known_at=known_at, tz=tz, now=now) for at in (good, bad)]
@@ -131,13 +132,15 @@ class _Asked(Generic[Result]):
     def __call__(self, place: Place[Result]) -> bool:
         try:
             return bool(self._check(place.state))
+        except InvalidProjection:  # a state that JSON can not say, so no JMESPath was asked yet
+            raise
         except Exception as error:  # whatever a user's check raises
             raise CheckFailed(
                 projection=self._walk.projection.name,
                 stream=self._walk.span.stream,
                 key=None if place.event is None else place.event.key,
                 event_id=None if place.event is None else place.event.id,
-                reason=f"{type(error).__name__} was raised",
+                reason=why(error),
             ) from error
 
 
