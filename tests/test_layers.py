@@ -16,8 +16,8 @@ ROOT = Path(__file__).parents[1]
 ROWS = [
     {"errors", "inert", "moment", "wholefile"},
     {"checks", "event", "lines", "times"},
-    {"record", "places", "upcast", "frames", "patches", "progress"},
-    {"envelope", "handler", "stores.contract", "stores.reading", "stores.url", "delivery"},
+    {"record", "models", "places", "upcast", "frames", "patches", "progress"},
+    {"envelope", "handler", "stores.contract", "stores.pages", "stores.reading", "stores.url", "delivery"},
     {"projection", "stores.base"},
     {"stores.sqlite", "stores.dynamodb"},
     {"stores"},

@@ -261,7 +261,7 @@ def test_a_second_handler_for_a_type_is_refused() -> None:
 
 @pytest.mark.parametrize("types", [("",), (7,), (OrderPlaced, "b"), (dict,)])
 def test_a_type_that_is_no_text_is_refused(types: Any) -> None:
-    with pytest.raises(InvalidProjection, match="texts or one pydantic model"):
+    with pytest.raises(InvalidProjection, match="texts or one model"):
         Projection("orders", initial=Order).on(*types)
 
 
