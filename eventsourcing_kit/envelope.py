@@ -82,8 +82,8 @@ def parse(
 def envelope_of(event: Event) -> str:
     """The envelope of an event as JSON text on one line, every digit of its detail included: `parse`, backwards.
 
-    `parse(envelope_of(event), stream_path)` equals an event that `parse(..., stream_path)` has made, also once it was
-    stored and read. Raises InvalidEnvelope where an older writer has left a detail that is no JSON object.
+    `parse` with the same paths makes of it an event that equals the one it has made before, also once that was stored
+    and read. Raises InvalidEnvelope where an older writer has left a detail that is no JSON object.
     """
     try:
         detail = event.detail_json

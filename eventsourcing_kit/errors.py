@@ -234,11 +234,11 @@ class IncompleteStream(EventSourcingError):
 
 
 class EventNotFound(EventSourcingError, LookupError):
-    """`wanted`, as in `event:wanted`, does not name one event of `stream`, for `reason`."""
+    """`wanted`, as in `event:wanted`, does not name one event `where` it was looked for (in words), for `reason`."""
 
-    def __init__(self, *, stream: str, wanted: str, reason: str) -> None:
-        super().__init__(f"'event:{wanted}' names no event of stream '{stream}': {reason}")
-        self.stream = stream
+    def __init__(self, *, where: str, wanted: str, reason: str) -> None:
+        super().__init__(f"'event:{wanted}' names no event of {where}: {reason}")
+        self.where = where
         self.wanted = wanted
         self.reason = reason
 

@@ -5,6 +5,7 @@ Types count: 1, 1.0 and true are three values. The order of an object's members 
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
@@ -87,14 +88,19 @@ class Alteration(NamedTuple):
 
 
 def alterations(document: Any, patch: Patch) -> Iterator[Alteration]:
-    """What each operation of `patch` alters, one after another, from `document` on."""
+    """What each operation of `patch`, which has to fit, alters, one after another, from `document` on.
+
+    Neither of the two is changed, and what is yielded holds nothing that later operations change.
+    """
+    from jsonpatch import JsonPatch
+
+    document = copy.deepcopy(document)  # once: a copy for each operation would take longer than all else
     for operation in patch:
         op, path, source = operation["op"], operation["path"], operation.get("from")
         old = at_pointer(document, path) if op in ("remove", "replace") else ABSENT
-        new = at_pointer(document, source) if source is not None else operation.get("value", ABSENT)
+        new = operation.get("value", ABSENT) if source is None else copy.deepcopy(at_pointer(document, source))
         yield Alteration(op, path, source, old, new)
-        if operation is not patch[-1]:
-            document = apply_patch(document, [operation])
+        document = JsonPatch([copy.deepcopy(operation)]).apply(document, in_place=True)
 
 
 def check_pointer(pointer: str) -> None:

@@ -19,9 +19,9 @@ from eventsourcing_kit.errors import (
     StoreDamaged,
 )
 from eventsourcing_kit.frames.showing import rebuilt_html, rebuilt_text
-from eventsourcing_kit.moment import to_canonical, to_datetime, to_key_time, to_microseconds
-from eventsourcing_kit.span import Span, names_event
-from eventsourcing_kit.times import resolve
+from eventsourcing_kit.moment import to_datetime, to_key_time, to_microseconds
+from eventsourcing_kit.progress import watched
+from eventsourcing_kit.span import Span, exact
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -161,13 +161,10 @@ def rebuild_all(
     A StoreError other than about one stream's own rows ends the iteration at once.
     """
     now = (clock or time.time_ns)()
-    at, known_at, start = (  # once, so that all streams have the same ones
-        value if value is None or names_event(value) else to_canonical(resolve(value, tz=tz, now=now))
-        for value in (at, known_at, start)
-    )
+    at, known_at, start = (exact(value, tz=tz, now=now) for value in (at, known_at, start))
     failed: list[StreamFailure] = [] if failures is None else failures
     names = store.streams(streams or "") if streams is None or isinstance(streams, str) else iter(streams)
-    for stream in names:
+    for stream in watched(names, "rebuilding streams", every=1):
         try:
             rebuilt = rebuild(
                 projection,

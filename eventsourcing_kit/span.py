@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from eventsourcing_kit.event import Event
     from eventsourcing_kit.stores.contract import Readable, Reading
 
-__all__ = ["EVENT", "Point", "Span", "find_event", "names_event"]
+__all__ = ["EVENT", "Point", "Span", "exact", "find_event", "names_event", "recorded_ns"]
 
 EVENT: Final = "event:"
 _SHOWN: Final = 3  # keys of events that share an id
@@ -102,6 +102,13 @@ class Span:
         last = None if self.at is None else self.at.key
         return events if first is None and last is None else _between(events, first, last)
 
+    def known(self, events: Iterable[Event]) -> Iterable[Event]:
+        """Without what was recorded later than `known_at_ns`; rows that do not say when count as known."""
+        if self.known_at_ns is None:
+            return events
+        known = to_microseconds(self.known_at_ns)  # UTC in fixed width, like what it is compared with
+        return (event for event in events if event.recorded_at_text is None or event.recorded_at_text <= known)
+
     def has_begun(self, number: int, event: Event) -> bool:
         """Whether an event, the stream's `number`th, lies at or behind `start`."""
         start = self.start
@@ -140,6 +147,21 @@ def names_event(value: datetime | str) -> TypeGuard[str]:
     return isinstance(value, str) and value.startswith(EVENT)
 
 
+def exact(value: datetime | str | None, *, tz: str, now: int | None = None) -> str | None:
+    """A moment in its canonical spelling, so that every stream has the same one; `event:...`, which each stream
+    resolves for itself, as it is. Raises InvalidMoment."""
+    return value if value is None or names_event(value) else to_canonical(resolve(value, tz=tz, now=now))
+
+
+def recorded_ns(event: Event) -> int:
+    """When an event was recorded, in nanoseconds: what it means as `known_at`. Raises EventNotFound where its row does
+    not say so."""
+    if event.recorded_at_text is None:
+        reason = "it does not say when it was recorded"
+        raise EventNotFound(where=f"stream '{event.stream}'", wanted=event.id, reason=reason)
+    return from_rfc3339(event.recorded_at_text)
+
+
 def find_event(store: Readable, stream: str, text: str) -> tuple[int, Event]:
     """The event that `event:N`, `event:ID` or `event:KEY` names, and its place in the stream, counted from 1.
 
@@ -154,23 +176,19 @@ def find_event(store: Readable, stream: str, text: str) -> tuple[int, Event]:
             if count == int(wanted):
                 return count, event
         reason = f"it has {count:,} events, counted from 1"
-        raise EventNotFound(stream=stream, wanted=wanted, reason=reason)
+        raise EventNotFound(where=f"stream '{stream}'", wanted=wanted, reason=reason)
     found = [(number, event) for number, event in numbered if wanted in (event.id, event.key)]
     if len(found) == 1:
         return found[0]
     keys = ", ".join(f"'{event.key}'" for _, event in found[:_SHOWN])
     reason = f"{len(found):,} events have that id; name one by its key: {keys}" if found else "none has that id or key"
-    raise EventNotFound(stream=stream, wanted=wanted, reason=reason)
+    raise EventNotFound(where=f"stream '{stream}'", wanted=wanted, reason=reason)
 
 
 def _known(store: Readable, stream: str, value: datetime | str, tz: str, now: int) -> int:
     if not names_event(value):
         return resolve(value, tz=tz, now=now)
-    _, event = find_event(store, stream, value)
-    if event.recorded_at_text is None:
-        reason = "it does not say when it was recorded"
-        raise EventNotFound(stream=stream, wanted=event.id, reason=reason)
-    return from_rfc3339(event.recorded_at_text)
+    return recorded_ns(find_event(store, stream, value)[1])
 
 
 def _behind(events: Iterable[Event], key: str) -> Iterator[Event]:

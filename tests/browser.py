@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -14,9 +15,16 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Browser, Page, Route
 
-__all__ = ["CHROMIUM", "chromium", "opened"]
+__all__ = ["CHROMIUM", "Site", "browser", "chromium", "opened", "site"]
 
 CHROMIUM: Final = Path(os.environ.get("CHROMIUM", "/usr/bin/chromium"))
+ORIGIN: Final = "http://127.0.0.1"  # nothing listens there: every request is answered by `Site`
+
+_ALONE: Final = (
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+)
+_POLICY: Final = "default-src 'none'; script-src 'self'; style-src 'unsafe-inline'; img-src data:"
 
 
 @contextmanager
@@ -29,9 +37,7 @@ def chromium() -> Iterator[Browser]:
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        )
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[*_ALONE])
         try:
             yield browser
         finally:
@@ -54,3 +60,53 @@ def opened(browser: Browser, html: str) -> Iterator[tuple[Page, list[str]]]:
         yield page, asked
     finally:
         page.close()
+
+
+@dataclass
+class Site:
+    """The page, and the files it may ask for: path -> content type and content."""
+
+    page: Page
+    files: dict[str, tuple[str, str]] = field(default_factory=dict)
+    refused: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+
+    def open(self, html: str, *, dark: bool = False) -> Page:
+        """Shows a whole HTML document, under a policy that lets it run only the files above."""
+        self.files["/"] = "text/html; charset=utf-8", html
+        self.page.emulate_media(color_scheme="dark" if dark else "light")
+        self.page.goto(f"{ORIGIN}/")
+        return self.page
+
+    def answer(self, route: Route) -> None:
+        path = route.request.url.removeprefix(ORIGIN)
+        if path in self.files:
+            kind, content = self.files[path]
+            headers = {"Content-Security-Policy": _POLICY}
+            route.fulfill(body=content, content_type=kind, headers=headers)
+        elif path == "/favicon.ico":
+            route.fulfill(status=204)
+        else:
+            self.refused.append(route.request.url)
+            route.abort()
+
+
+@pytest.fixture(scope="module")  # no longer: while playwright runs, nothing else in this process can use asyncio
+def browser() -> Iterator[Browser]:
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def site(browser: Browser) -> Iterator[Site]:
+    """An empty page. Afterwards: it has asked for nothing else, raised nothing, and no text became a script."""
+    context = browser.new_context(viewport={"width": 900, "height": 700})
+    site = Site(context.new_page())
+    context.route("**/*", site.answer)
+    site.page.on("pageerror", lambda error: site.errors.append(str(error)))
+    site.page.on("dialog", lambda dialog: site.errors.append(dialog.type))
+    site.page.set_default_timeout(15_000)
+    yield site
+    hacked = site.page.evaluate("window.hacked")
+    context.close()
+    assert (site.refused, site.errors, hacked) == ([], [], None)

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
     from eventsourcing_kit.stores.base import BaseStore
 
+pytest_plugins = ("tests.browser",)
+
 ENDPOINT: Final = os.environ.get("ESKIT_TEST_DYNAMODB")
 _REAL: Final = (urlsplit(ENDPOINT or "").hostname or "").endswith(".amazonaws.com")
 ENGINES: Final = ("sqlite in memory", "sqlite on disk", "moto", "dynamodb")

@@ -27,7 +27,8 @@ _START_UP: Final = 60  # seconds; it takes one or two
 _ATTEMPTS: Final = 3  # somebody else may take the port between choosing and using it
 
 # The server ends itself, and whatever it has started, as soon as the end of the pipe that its starter holds is closed:
-# by the starter, or by the system when the starter is killed.
+# by the starter, or by the system when the starter is killed. It does not delete, as it would once a minute, what has
+# expired by the machine's clock: tests have clocks of their own, by which that is still to live for a while.
 _SERVER: Final = """
 import os, runpy, signal, sys, threading
 
@@ -36,6 +37,8 @@ def end_with_the_starter():
     os.killpg(0, signal.SIGKILL)
 
 threading.Thread(target=end_with_the_starter, daemon=True).start()
+start = threading.Thread.start
+threading.Thread.start = lambda thread: None if thread.name == "dynamodb-ttl-reaper" else start(thread)
 runpy.run_module("ministack", run_name="__main__")
 """
 

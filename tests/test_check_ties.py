@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from eventsourcing_kit import Projection, check_ties, open_store
-from eventsourcing_kit.errors import FoldFailed
+from eventsourcing_kit.errors import FoldFailed, InvalidOption
 from eventsourcing_kit.testing import event
 from eventsourcing_kit.verifying.ties import count_orders, other_orders
 
@@ -59,7 +59,7 @@ def test_which_projections_depend_on_the_order_inside_one_moment(store: BaseStor
     stored = {each.type: each for each in store.read("a")}
     assert check.declared[0] == (stored["Type2"].id, stored["Type2"].key, "Type2")
     assert not answer.ok
-    assert repr(answer) == "<TieChecks of 2 projections: 'last' depend on the order inside one moment>"
+    assert repr(answer) == "<TieChecks of 2 projections: 'last' depends on the order inside one moment>"
 
 
 def test_one_millisecond_is_not_one_moment(memory: BaseStore) -> None:
@@ -165,6 +165,11 @@ def test_of_too_many_orders_those_are_tried_first_that_most_tell(memory: BaseSto
     memory.append_many(many)
     check = check_ties(last, memory, orders=30)["last"]
     assert (check.depends, check.sampled) == (True, 1)
+
+
+def test_no_order_at_all_can_not_be_meant(memory: BaseStore) -> None:
+    with pytest.raises(InvalidOption, match="orders: found '0', expected a whole number from 1"):
+        check_ties(last, memory, orders=0)
 
 
 def test_a_projection_is_a_row_of_a_table(memory: BaseStore) -> None:

@@ -5,12 +5,10 @@ import pty
 import shlex
 import subprocess
 import sys
-from io import StringIO
 from typing import TYPE_CHECKING
 
 import pytest
 
-from eventsourcing_kit.cli import progress
 from eventsourcing_kit.testing import envelope
 from tests.eskit import COMMAND, ROOT, Desk, desk_at, lines
 
@@ -187,36 +185,6 @@ def test_on_a_terminal_there_is_a_table(full: Desk) -> None:
     assert "recorded at" in shown
     assert shown.count("#Counted") == 2
     assert '{"' not in shown
-
-
-class Terminal(StringIO):
-    def isatty(self) -> bool:
-        return True
-
-
-def test_progress_shows_on_a_terminal_after_a_while_and_goes_away(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(progress, "_AFTER_SECONDS", 0)
-    monkeypatch.setenv("TERM", "xterm-256color")
-    monkeypatch.setattr(sys, "stderr", terminal := Terminal())
-    with progress.Progress("ingesting", total=10) as shown:
-        assert shown._timer is not None
-        shown._timer.join()
-        shown.update(done=5, note="5 of [red]10")
-    assert "ingesting" in terminal.getvalue()
-    assert "5 of [red]10" in terminal.getvalue()
-    assert terminal.getvalue().endswith("\x1b[2K")  # the line is erased
-
-
-def test_progress_of_less_than_a_while_and_in_a_pipe_shows_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "stderr", terminal := Terminal())
-    with progress.Progress("ingesting") as shown:
-        shown.update(done=5)
-    assert terminal.getvalue() == ""
-    monkeypatch.setattr(progress, "_AFTER_SECONDS", 0)
-    monkeypatch.setattr(sys, "stderr", pipe := StringIO())
-    with progress.Progress("ingesting") as shown:
-        shown.update(done=5)
-    assert pipe.getvalue() == ""
 
 
 # Interruption

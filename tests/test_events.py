@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from eventsourcing_kit import open_store
-from eventsourcing_kit.errors import InvalidMoment, InvalidOption, StoreDamaged, StoreNotFound
+from eventsourcing_kit.errors import EventNotFound, InvalidMoment, InvalidOption, StoreDamaged, StoreNotFound
 from eventsourcing_kit.event import detail_line, moment_or_none
 from eventsourcing_kit.frames.details import Details, quick_moment
 from eventsourcing_kit.moment import from_rfc3339
@@ -232,9 +232,25 @@ def test_events_name_what_they_are_and_read_nothing_for_that() -> None:
     assert repr(store.events("order-17")) == "<Events of stream 'order-17' in 'sqlite:///no/such/file.db'>"
     assert repr(store.events(prefix="order-", at="2026-03-01", known_at="2026-03-02", types=["A", "B"])) == (
         "<Events of streams 'order-…' in 'sqlite:///no/such/file.db', up to 2026-03-01T00:00:00.000000000Z, "
-        "known at 2026-03-02T00:00:00.000000Z, only A, B>"
+        "known at 2026-03-02T00:00:00.000000000Z, only A, B>"
     )
     assert repr(store.events()) == "<Events of all streams in 'sqlite:///no/such/file.db'>"
     assert "there is no store at" in store.events()._repr_html_()
     with pytest.raises(StoreNotFound):
         store.events().to_dicts()
+
+
+def test_events_may_stand_where_moments_do(tmp_path: Path) -> None:
+    with open_store("sqlite://") as store:
+        moments = ("2026-03-01T11:00:00Z", "2026-03-01T11:00:00Z", "2026-03-01T12:00:00Z")
+        store.append_many(event(type_, id=type_, time=time) for type_, time in zip("ABC", moments, strict=True))
+        store.append(event("A", id="other", stream="order-18"))
+        assert ids(store.events("order-17", at="event:1")) == ["A"]
+        assert ids(store.events("order-17", start="event:B")) == ["B", "C"]
+        assert ids(store.events(at="event:1")) == ["A", "other"]  # of each stream its own
+        assert (
+            repr(store.events("order-17", at="event:1"))
+            == "<Events of stream 'order-17' in 'sqlite://', up to event:1>"
+        )
+        with pytest.raises(EventNotFound):
+            ids(store.events(at="event:2"))

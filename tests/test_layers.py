@@ -14,14 +14,14 @@ import eventsourcing_kit
 ROOT = Path(__file__).parents[1]
 
 ROWS = [
-    {"errors", "inert", "moment", "wholefile"},
-    {"checks", "event", "lines", "times"},
-    {"record", "models", "places", "upcast", "frames", "patches", "progress"},
-    {"envelope", "handler", "stores.contract", "stores.pages", "stores.reading", "stores.url", "delivery"},
+    {"errors", "inert", "moment", "progress", "wholefile"},
+    {"checks", "event", "lines", "patches", "times"},
+    {"record", "models", "places", "upcast", "stores.contract"},
+    {"span", "envelope", "handler", "stores.pages", "stores.reading", "stores.url", "delivery"},
+    {"frames"},
     {"projection", "stores.base"},
     {"stores.sqlite", "stores.dynamodb"},
     {"stores"},
-    {"span"},
     {"rebuilding", "catalog", "doctor", "migrate", "redrive"},
     {"questions", "trails"},
     {"verifying"},

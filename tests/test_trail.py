@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eventsourcing_kit import open_store, parse, trail
-from eventsourcing_kit.errors import EventRefused, IndexNotFound, InvalidOption, StoreDamaged
+from eventsourcing_kit.errors import EventNotFound, EventRefused, IndexNotFound, InvalidOption, StoreDamaged
 from eventsourcing_kit.record import order
 from eventsourcing_kit.stores.dynamodb import DynamoDBStore
 from eventsourcing_kit.testing import Clock, envelope
@@ -118,6 +118,10 @@ def test_what_was_recorded_later_is_not_known_yet(store: BaseStore, monkeypatch:
     assert told(trail(store, "cart-5", known_at="2026-03-03T12:00:00Z")) == ["placed", ".paid 5"]
     assert told(trail(store, "cart-5", known_at="1 day ago", clock=clock)) == ["placed"]
     assert told(trail(store, "cart-5", known_at="2026-03-03 12:59", tz="Europe/Berlin")) == ["placed"]
+    assert told(trail(store, "cart-5", known_at="event:placed")) == ["placed"]
+    assert told(trail(store, "cart-5", known_at="event:paid")) == ["placed", ".paid 5"]
+    with pytest.raises(EventNotFound, match="'event:nobody' names no event of trail 'cart-5': 0 have that id or key"):
+        trail(store, "cart-5", known_at="event:nobody")
 
 
 def test_where_nothing_bears_the_id_the_trail_is_empty(store: BaseStore) -> None:

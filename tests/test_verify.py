@@ -14,6 +14,7 @@ from eventsourcing_kit.testing import event
 from tests import planted
 from tests.clean import CLEAN, clean
 from tests.eskit import without_projections
+from tests.servers import lossy_proxy
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -248,12 +249,17 @@ def test_a_module_that_needs_its_environment_leaves_that_world_uncovered_and_say
         verify(kept, store, changes=["process"])
 
 
-def test_pages_of_other_sizes_are_read_where_a_store_has_pages(dynamodb_url: str) -> None:
-    with open_store(dynamodb_url) as store:
+def test_pages_of_other_sizes_are_read_where_a_store_has_pages(dynamodb_url: str, dynamodb_endpoint: str) -> None:
+    table, _, _ = dynamodb_url.partition("?")
+    with (
+        lossy_proxy(dynamodb_endpoint) as proxy,
+        open_store(f"{table}?region=eu-west-1&endpoint_url={proxy.url}") as store,
+    ):
         store.create_table()
         store.append_many(counted("a", count=11))
         verification = verify(clean, store, changes=["page size"])
         assert verification.ok
+        assert [asked.get("Limit") for operation, asked in proxy.asked if operation == "Query"] == [None, *[3] * 4, 100]
         assert [each.detail for each in verification.variants] == ["3 events to a page", "100 events to a page"]
         assert [each.skipped for each in verification.variants] == [None, None]
 

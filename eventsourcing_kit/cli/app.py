@@ -32,7 +32,7 @@ to stderr. 'eskit COMMAND --help' has examples.
   eskit rebuild orders --all -o orders.parquet   all states, in a file
   eskit timeline orders order-17                 what each event changed
   eskit bisect orders order-17 'total >= `0`'    the event that broke it
-  eskit trail cart-5                             what hangs together, across streams
+  eskit trail cart-5                             its events in all streams
 """
 _EXIT_CODES = """[bold]Exit codes[/]
 
@@ -40,7 +40,7 @@ _EXIT_CODES = """[bold]Exit codes[/]
    1  a check found a difference, or some events were refused
    2  usage: an option, a time, a name or a setting that can not be meant
    3  a projection raised, or a stream could not be rebuilt
-   4  the store, or a file, is not there, not reachable, not permitted or damaged
+   4  the store, or a file, is not there, not reachable, or damaged
   70  a fault in eskit itself
  130  interrupted
 """

@@ -32,7 +32,7 @@ from eventsourcing_kit.stores.contract import Counts
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from eventsourcing_kit.cli.progress import Progress
+    from eventsourcing_kit.progress import Progress
     from eventsourcing_kit.stores.contract import Store
 
 __all__ = ["Refusal", "Tally", "ingest", "store_lines"]

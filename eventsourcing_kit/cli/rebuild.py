@@ -35,7 +35,7 @@ from eventsourcing_kit.rebuilding import StreamFailure, rebuild_all
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from eventsourcing_kit.cli.progress import Progress
+    from eventsourcing_kit.progress import Progress
     from eventsourcing_kit.projection import Projection
     from eventsourcing_kit.rebuilding import Rebuilt
 

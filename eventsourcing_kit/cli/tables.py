@@ -11,10 +11,10 @@ from io import TextIOWrapper
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Final
 
-from eventsourcing_kit.cli.progress import Progress
 from eventsourcing_kit.cli.talk import say
 from eventsourcing_kit.frames.spreadsheet import csv_cell
 from eventsourcing_kit.inert import inert_json, visible
+from eventsourcing_kit.progress import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

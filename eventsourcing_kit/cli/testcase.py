@@ -13,9 +13,9 @@ from eventsourcing_kit.cli.faults import UsageProblem
 from eventsourcing_kit.cli.options import AllowIncompleteOption, AppOption, StoreOption, StreamPathOption
 from eventsourcing_kit.cli.options import projections as complete_projections
 from eventsourcing_kit.cli.options import streams as complete_streams
-from eventsourcing_kit.cli.progress import Progress
 from eventsourcing_kit.cli.show import check_stream
 from eventsourcing_kit.cli.talk import many, say
+from eventsourcing_kit.progress import Progress
 from eventsourcing_kit.span import EVENT, find_event
 from eventsourcing_kit.testing.failing import failing_test
 

@@ -6,9 +6,7 @@ import time
 from dataclasses import dataclass
 
 from eventsourcing_kit.cli.talk import say
-from eventsourcing_kit.moment import to_canonical
-from eventsourcing_kit.span import names_event
-from eventsourcing_kit.times import resolve
+from eventsourcing_kit.span import exact
 
 __all__ = ["Window"]
 
@@ -25,14 +23,10 @@ class Window:
     def of(cls, *, start: str | None, at: str | None, known_at: str | None = None, tz: str) -> Window:
         """What was typed, resolved, but for `event:...`, which each stream resolves. Raises InvalidMoment."""
         now = time.time_ns()
-        return cls(*(_exact(text, tz, now) for text in (start, at, known_at)))
+        return cls(*(exact(text, tz=tz, now=now) for text in (start, at, known_at)))
 
     def tell(self) -> None:
         parts = [f"at {self.at}" if self.at else "at the end, with all events"]
         parts += [f"from {self.start}"] if self.start else []
         parts += [f"as known at {self.known_at}"] if self.known_at else []
         say(", ".join(parts))
-
-
-def _exact(text: str | None, tz: str, now: int) -> str | None:
-    return text if text is None or names_event(text) else to_canonical(resolve(text, tz=tz, now=now))

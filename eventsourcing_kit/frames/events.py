@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 from eventsourcing_kit.errors import EventSourcingError, InvalidOption, StoreDamaged
 from eventsourcing_kit.event import moment_or_none
@@ -12,8 +12,7 @@ from eventsourcing_kit.frames import html, plots
 from eventsourcing_kit.frames.columns import Column
 from eventsourcing_kit.frames.details import Details, quick_moment
 from eventsourcing_kit.frames.tabular import Tabular
-from eventsourcing_kit.moment import to_canonical, to_microseconds
-from eventsourcing_kit.times import resolve
+from eventsourcing_kit.span import Span, exact
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     import altair as alt
 
     from eventsourcing_kit.event import Event
+    from eventsourcing_kit.stores.contract import Readable
 
 __all__ = ["COLUMNS", "Events"]
 
@@ -44,26 +44,6 @@ COLUMNS: Final = (
 _AT_ONCE: Final = 64  # events that are looked at together where few may be wanted
 
 
-class _Reading(Protocol):
-    @property
-    def expired_since(self) -> str | None: ...
-
-    def __iter__(self) -> Iterator[Event]: ...
-
-
-class _Readable(Protocol):
-    """What is asked of a store here; see `stores.contract.Readable`."""
-
-    @property
-    def url(self) -> str: ...
-
-    def read(
-        self, stream: str, *, start: str | None = None, at: str | None = None, types: Iterable[str] = ()
-    ) -> _Reading: ...
-
-    def streams(self, prefix: str = "") -> Iterator[str]: ...
-
-
 class Events(Tabular):
     """Events of a store: iterating gives each `Event`, stream after stream, in the order of its stream.
 
@@ -74,7 +54,7 @@ class Events(Tabular):
 
     def __init__(
         self,
-        store: _Readable,
+        store: Readable,
         *,
         streams: str | Iterable[str] | None = None,
         prefix: str = "",
@@ -90,29 +70,24 @@ class Events(Tabular):
             raise TypeError("streams are named, or chosen by a prefix; give one of the two")
         if isinstance(types, str):
             raise TypeError("types is one text; give a list of types, or every letter would be taken for one")
-        start_ns, at_ns, known_ns = (
-            None if value is None else resolve(value, tz=tz, now=now) for value in (start, at, known_at)
-        )
         self._store = store
         self._streams = (streams,) if isinstance(streams, str) else None if streams is None else tuple(streams)
         self._prefix = prefix
-        self._start = None if start_ns is None else to_canonical(start_ns)
-        self._at = None if at_ns is None else to_canonical(at_ns)
-        self._known_at = None if known_ns is None else to_microseconds(known_ns)
-        self._types = tuple(types)
+        self._start, self._at, self._known_at = (exact(value, tz=tz, now=now) for value in (start, at, known_at))
+        self._types = frozenset(types)
         chosen = dict(columns or {})
         self._details = Details(chosen.values())
         self._names = (*COLUMNS, *(Column(_free(name), "value") for name in chosen))
 
     def __iter__(self) -> Iterator[Event]:
-        for reading in self._readings():
-            yield from self._known(reading)
+        for stream in self._chosen():
+            yield from self._wanted(self._span(stream))
 
     def expired(self) -> dict[str, str]:
         """The streams whose beginnings have expired, with the moment of the first event of each; reads all events."""
         found = {}
         for stream in self._chosen():
-            reading = self._read(stream)
+            reading = self._span(stream).read()
             for _ in reading:
                 pass
             if reading.expired_since is not None:
@@ -169,18 +144,13 @@ class Events(Tabular):
     def _chosen(self) -> Iterable[str]:
         return self._store.streams(self._prefix) if self._streams is None else self._streams
 
-    def _readings(self) -> Iterator[_Reading]:
-        return map(self._read, self._chosen())
+    def _span(self, stream: str) -> Span:
+        return Span.of(self._store, stream, start=self._start, at=self._at, known_at=self._known_at)
 
-    def _read(self, stream: str) -> _Reading:
-        return self._store.read(stream, start=self._start, at=self._at, types=self._types)
-
-    def _known(self, events: Iterable[Event]) -> Iterable[Event]:
-        """What had been recorded then; rows that do not say when count as known."""
-        known = self._known_at  # UTC in fixed width, like what it is compared with
-        if known is None:
-            return events
-        return (event for event in events if event.recorded_at_text is None or event.recorded_at_text <= known)
+    def _wanted(self, span: Span) -> Iterable[Event]:
+        """The events of the span that are of one of the types, and were known."""
+        events = span.known(span.cut(span.read()))
+        return (event for event in events if event.type in self._types) if self._types else events
 
     def _repr_html_(self) -> str:
         try:
@@ -197,7 +167,7 @@ class Events(Tabular):
     def _caption(self) -> str:
         words = repr(self)[1:-1]
         if self._streams is not None and len(self._streams) == 1:
-            reading = self._read(self._streams[0])
+            reading = self._span(self._streams[0]).read()
             next(iter(reading), None)  # a stream's beginning is noted in front of its events
             if reading.expired_since is not None:
                 words += f". The stream's beginning has expired: its first event was at {reading.expired_since}"
@@ -211,7 +181,7 @@ class Events(Tabular):
         limits = (("from", self._start), ("up to", self._at), ("known at", self._known_at))
         told = [f"{word} {moment}" for word, moment in limits if moment is not None]
         if self._types:
-            told.append(f"only {', '.join(self._types)}")
+            told.append(f"only {', '.join(sorted(self._types))}")
         return f"<Events of {which} in '{self._store.url}'{''.join(f', {words}' for words in told)}>"
 
 

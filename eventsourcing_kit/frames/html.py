@@ -4,7 +4,7 @@ A notebook's output is put into a page of somebody else: of Jupyter, of a report
 escaped for HTML, its braces, too, or a template engine would take `{{ }}` for its own; what can not be seen is shown as
 an escape; the outermost element tells MathJax, Vue and Angular to leave it alone.
 
-Each function answers HTML and takes plain text, but `block`, which puts HTML together.
+Each function answers HTML and takes plain text, but `block` and `grid`, which put HTML together.
 """
 
 from __future__ import annotations
@@ -21,7 +21,22 @@ if TYPE_CHECKING:
 
     from eventsourcing_kit.frames.columns import Column, Kind
 
-__all__ = ["PALETTE", "answer", "block", "code", "facts", "items", "line", "strip", "table", "text"]
+__all__ = [
+    "PALETTE",
+    "answer",
+    "block",
+    "change",
+    "code",
+    "facts",
+    "grid",
+    "items",
+    "line",
+    "moment",
+    "palette",
+    "strip",
+    "table",
+    "text",
+]
 
 # Okabe and Ito's colours, which nearly everybody can tell apart, those that show on white and on black alike.
 PALETTE: Final = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9", "#8b7d00")
@@ -41,6 +56,10 @@ _STYLE: Final = (
     ".eskit .eskit-number{text-align:right;font-variant-numeric:tabular-nums}"
     ".eskit .eskit-wide{font-family:monospace;font-size:.9em;white-space:normal;overflow-wrap:anywhere;min-width:34em}"
     ".eskit .eskit-null{opacity:.5}"
+    ".eskit .eskit-change{font-family:monospace;font-size:.9em;white-space:normal;overflow-wrap:anywhere;"
+    "min-width:16em}"
+    ".eskit del{opacity:.65}"
+    ".eskit ins{text-decoration:none;background:rgba(230,159,0,.25);border-radius:2px;padding:0 2px}"
     ".eskit .eskit-mark:not(:first-child){margin-left:1em}"
     ".eskit pre{margin:0 0 .4em;max-height:30em;overflow:auto;background:none;color:inherit}"
     ".eskit svg{display:block;max-width:100%;margin:0 0 .6em}"
@@ -93,6 +112,29 @@ def table(columns: Sequence[Column], rows: Sequence[Sequence[Any]]) -> str:
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{below}"
 
 
+def change(path: str, old: str | None, new: str | None, source: str | None = None) -> str:
+    """A place, and the JSON that stood there before and after, None for none; `source` is where a moved one was."""
+    shown = [text(_shortened(path or "the whole state")), "" if source is None else f"from {text(_shortened(source))}"]
+    shown.append("" if old is None else f"<del>{text(_shortened(inert_json(old)))}</del>")
+    shown.append("" if old is None or new is None else "&#8594;")
+    shown.append("" if new is None else f"<ins>{text(_shortened(inert_json(new)))}</ins>")
+    return f'<div class="eskit-change">{" ".join(filter(None, shown))}</div>'
+
+
+def grid(names: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table of cells that are HTML already, below plain names."""
+    head = "".join(f"<th>{text(name)}</th>" for name in names)
+    body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def moment(ns: int) -> str:
+    """A moment, as plain text, as short as it is exact."""
+    stem, _, fraction = to_canonical(ns)[:-1].partition(".")
+    fraction = fraction.rstrip("0")
+    return f"{stem.replace('T', ' ')}{'.' if fraction else ''}{fraction}Z"
+
+
 def strip(moments: Sequence[int | None], names: Sequence[str | None] = ()) -> str:
     """A line of time with a tick for each moment (in nanoseconds) in the colour of its name; nothing for less than two.
 
@@ -103,7 +145,7 @@ def strip(moments: Sequence[int | None], names: Sequence[str | None] = ()) -> st
         return ""
     first, last = min(known), max(known)
     labels = [name or "" for name in names] or [""] * len(moments)
-    colours = _colours(labels)
+    colours = palette(labels)
     span = (last - first) or 1
     ticks = "".join(
         f'<rect x="{4 + 632 * (ns - first) / span:.1f}" y="4" width="3" height="22" fill="{colours[name]}" '
@@ -136,7 +178,7 @@ def _cell(kind: Kind, value: Any) -> str:
     if value is None:
         return '<td class="eskit-null">null</td>'
     if kind == "moment":
-        shown = _moment(value)
+        shown = moment(value)
     elif isinstance(value, str):
         shown = inert_json(value) if kind == "json" else value
     else:
@@ -163,17 +205,10 @@ def _legend(colours: dict[str, str]) -> str:
     return f"<p>{''.join(swatches)}</p>"
 
 
-def _colours(names: Iterable[str]) -> dict[str, str]:
+def palette(names: Iterable[str]) -> dict[str, str]:
     """A colour for each name, in the order of the names, so that one table always has the same ones."""
     ordered = sorted({*names})
     return {name: PALETTE[number] if number < len(PALETTE) else OTHERS for number, name in enumerate(ordered)}
-
-
-def _moment(ns: int) -> str:
-    """As short as it is exact."""
-    stem, _, fraction = to_canonical(ns)[:-1].partition(".")
-    fraction = fraction.rstrip("0")
-    return f"{stem.replace('T', ' ')}{'.' if fraction else ''}{fraction}Z"
 
 
 def _second(ns: int) -> str:

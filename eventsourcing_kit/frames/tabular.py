@@ -13,6 +13,7 @@ from eventsourcing_kit.frames import arrow, html
 from eventsourcing_kit.frames.columns import json_cell, plain
 from eventsourcing_kit.frames.libraries import library
 from eventsourcing_kit.frames.spreadsheet import write_csv
+from eventsourcing_kit.progress import watched
 from eventsourcing_kit.wholefile import whole_file
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["Tabular"]
 
 SHOWN: Final = 50  # rows in a notebook
+_TAKING: Final = "taking rows"
 
 
 class Tabular:
@@ -52,16 +54,20 @@ class Tabular:
         while batch := list(islice(remaining, size)):
             yield list(zip(*batch, strict=True))
 
+    def _watched_batches(self) -> Iterable[Sequence[Sequence[Any]]]:
+        return watched(self._batches(arrow.BATCH), f"taking rows, {arrow.BATCH:,} at once", every=1)
+
     def to_dicts(self) -> list[dict[str, Any]]:
         """A dict for each row. Moments are aware datetimes, floored to the microsecond; JSON text is decoded."""
         columns = [(column.name, column.kind) for column in self._columns()]
         return [
-            {name: plain(kind, value) for (name, kind), value in zip(columns, row, strict=True)} for row in self._rows()
+            {name: plain(kind, value) for (name, kind), value in zip(columns, row, strict=True)}
+            for row in watched(self._rows(), _TAKING)
         ]
 
     def to_arrow(self) -> arro3.core.Table:
         """An Arrow table. Raises InvalidOption without the library arro3."""
-        table: arro3.core.Table = arrow.to_arrow(self._columns(), self._batches(arrow.BATCH))
+        table: arro3.core.Table = arrow.to_arrow(self._columns(), self._watched_batches())
         return table
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
@@ -76,7 +82,7 @@ class Tabular:
 
     def to_pandas(self) -> pd.DataFrame:
         """A pandas data frame with types that know missing values. Raises InvalidOption without pandas."""
-        return arrow.to_pandas(self._columns(), self._batches(arrow.BATCH))
+        return arrow.to_pandas(self._columns(), self._watched_batches())
 
     def to_csv(self, path: str | Path | TextIO | None = None) -> str | None:
         """Writes CSV in UTF-8 to `path`, whole or not at all, or to an open file; else answers it as text.
@@ -86,14 +92,14 @@ class Tabular:
         """
         if path is None:
             text = io.StringIO(newline="")
-            write_csv(text, self._columns(), self._rows())
+            write_csv(text, self._columns(), watched(self._rows(), _TAKING))
             return text.getvalue()
         if not isinstance(path, (str, Path)):
-            write_csv(path, self._columns(), self._rows())
+            write_csv(path, self._columns(), watched(self._rows(), _TAKING))
             return None
         with whole_file(path) as file:
             lines = io.TextIOWrapper(file, encoding="utf-8", newline="")
-            write_csv(lines, self._columns(), self._rows())
+            write_csv(lines, self._columns(), watched(self._rows(), _TAKING))
             lines.detach()  # which flushes it; the file itself is not to be closed here
         return None
 

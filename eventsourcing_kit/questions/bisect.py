@@ -11,8 +11,10 @@ from typing_extensions import TypeVar
 from eventsourcing_kit.checks import json_check
 from eventsourcing_kit.errors import CheckFailed, EndsAgree, FoldFailed, InvalidOption
 from eventsourcing_kit.frames import Column, Tabular
-from eventsourcing_kit.questions.naming import EVENT_COLUMNS, event_cells
-from eventsourcing_kit.questions.walk import Place, Walk
+from eventsourcing_kit.progress import watched
+from eventsourcing_kit.questions.naming import EVENT_COLUMNS, event_cells, event_label
+from eventsourcing_kit.questions.pages import bisection_html
+from eventsourcing_kit.questions.walk import FOLDING, Place, Walk
 from eventsourcing_kit.span import Span
 
 if TYPE_CHECKING:
@@ -72,8 +74,13 @@ class Bisection(Tabular, Generic[Result]):
             states = (before, after) if found else (None, None)
             yield *event_cells(flip.number, flip.event), flip.passes, *states, self.folds
 
+    def _repr_html_(self) -> str:
+        named = f"Bisection of {self.stream!r} by projection {self.projection.name!r}"
+        return bisection_html(self, title=f"{named}: the first event after which the check fails")
+
     def __repr__(self) -> str:
-        return f"<Bisection of {self.stream!r} by projection {self.projection.name!r}: {self.event!r}>"
+        found = event_label(self.number, self.event)
+        return f"<Bisection of {self.stream!r} by projection {self.projection.name!r}: {found}>"
 
 
 def bisect(
@@ -178,7 +185,7 @@ def _every_flip(walk: Walk[Result], asked: _Asked[Result], low: Place[Result]) -
         return _found(walk, before, walk.to_the_end(before, until=first.number), 2, tuple(flips))
 
     try:
-        for number, event, state, folded in walk.turns(low):
+        for number, event, state, folded in watched(walk.turns(low), FOLDING):
             if folded and asked(Place(state, number, event)) is not passes:
                 passes = not passes
                 flips.append(Flip(number, event, passes))

@@ -9,8 +9,10 @@ from eventsourcing_kit.errors import FoldFailed
 from eventsourcing_kit.event import decode_json
 from eventsourcing_kit.frames import Column, Tabular
 from eventsourcing_kit.patches import ABSENT, at_pointer, check_pointer, encode_json, same
+from eventsourcing_kit.progress import watched
 from eventsourcing_kit.questions.naming import EVENT_COLUMNS, event_cells
-from eventsourcing_kit.questions.walk import Walk
+from eventsourcing_kit.questions.pages import blame_html
+from eventsourcing_kit.questions.walk import FOLDING, Walk
 from eventsourcing_kit.span import Span
 
 if TYPE_CHECKING:
@@ -75,6 +77,9 @@ class Blame(Tabular, Sequence[Change]):
             values = (encode_json(value) or None for value in (change.old, change.new))
             yield *event_cells(change.number, change.event), change.op, *values
 
+    def _repr_html_(self) -> str:
+        return blame_html(self, title=repr(self)[1:-1])
+
     def __repr__(self) -> str:
         return f"<Blame of {self.pointer!r} in {self.stream!r} by projection {self.projection!r}: {len(self)} changes>"
 
@@ -105,7 +110,7 @@ def blame(
     changes: list[Change] = []
     old = at_pointer(walk.document(walk.beginning().state), pointer)
     try:
-        for (number, event, _, _), before, after in walk.written():
+        for (number, event, _, _), before, after in watched(walk.written(), FOLDING):
             if before == after:
                 continue
             new = at_pointer(decode_json(after), pointer)

@@ -12,8 +12,10 @@ from eventsourcing_kit.errors import FoldFailed
 from eventsourcing_kit.event import decode_json
 from eventsourcing_kit.frames import Column, Tabular
 from eventsourcing_kit.patches import alterations, apply_patch, at_pointer, encode_json, make_patch, parents, same
+from eventsourcing_kit.progress import watched
 from eventsourcing_kit.questions.naming import EVENT_COLUMNS, event_cells
-from eventsourcing_kit.questions.walk import Walk
+from eventsourcing_kit.questions.pages import diff_html
+from eventsourcing_kit.questions.walk import FOLDING, Walk
 from eventsourcing_kit.span import Span
 
 if TYPE_CHECKING:
@@ -79,6 +81,9 @@ class Diff(Tabular, Generic[Result]):
             old, new = (encode_json(value) or None for value in values)
             yield op, path, source, old, new, *event_cells(self.numbers[path], self.touched[path])
 
+    def _repr_html_(self) -> str:
+        return diff_html(self, title=repr(self)[1:-1])
+
     def __repr__(self) -> str:
         return f"<Diff of {self.stream!r} by projection {self.projection.name!r}: {len(self.patch)} operations>"
 
@@ -142,7 +147,7 @@ def _touched(walk: Walk[Any], begin: Place[Any], patch: Patch, until: int | None
         root.watch(place)
     last: dict[str, tuple[int, Event]] = {}
     old = walk.document(begin.state)
-    for (number, event, _, _), before, after in walk.written(begin, until=until):
+    for (number, event, _, _), before, after in watched(walk.written(begin, until=until), FOLDING):
         if before != after:
             new = decode_json(after)
             for place in root.changed(old, new):
@@ -168,6 +173,6 @@ class _Watched:
         if same(old, new):
             return
         yield self.pointer
-        for pointer, watched in self.inner.items():
+        for pointer, inside in self.inner.items():
             name = pointer[len(self.pointer) :]
-            yield from watched.changed(at_pointer(old, name), at_pointer(new, name))
+            yield from inside.changed(at_pointer(old, name), at_pointer(new, name))

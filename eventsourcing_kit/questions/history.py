@@ -11,15 +11,22 @@ from typing_extensions import TypeVar
 from eventsourcing_kit.event import decode_json
 from eventsourcing_kit.frames import Column, Tabular
 from eventsourcing_kit.patches import alterations, encode_json, make_patch_of_json
+from eventsourcing_kit.progress import watched
 from eventsourcing_kit.questions.naming import EVENT_COLUMNS, event_cells
-from eventsourcing_kit.questions.walk import Walk
+from eventsourcing_kit.questions.pages import history_html
+from eventsourcing_kit.questions.series import plot
+from eventsourcing_kit.questions.travel import travel
+from eventsourcing_kit.questions.walk import FOLDING, Walk
 from eventsourcing_kit.span import Span
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
+    import altair as alt
+
     from eventsourcing_kit.event import Event
+    from eventsourcing_kit.frames.travel import TimeSlider
     from eventsourcing_kit.patches import Alteration, Patch
     from eventsourcing_kit.projection import Projection
     from eventsourcing_kit.questions.walk import Written
@@ -88,6 +95,30 @@ class History(Tabular, Generic[Result]):
             # A handler may go on to change what it has returned.
             yield Step(number, event, copy.deepcopy(state), folded=folded, before=before, after=after)
 
+    def travel(self) -> TimeSlider:
+        """A time slider for a notebook: drag it through the events, and see each with the state and what it changed.
+
+        In Python it has `at` and `state`, live; set `at` to go somewhere. Where the projection fails, it ends before
+        that event and says so. Walks the history once, and holds some hundred of its states, whatever its length.
+
+        Raises InvalidOption without the library anywidget; IncompleteStream; FoldFailed where already the state before
+        `start` can not be made; and StoreError.
+        """
+        return travel(self._walk)
+
+    def plot(self, path: str | None = None) -> alt.Chart:
+        """What stands at `path` over time, an Altair chart: a number as a line of steps, other values as steps between.
+
+        `path` is a JMESPath over the state as JSON (`totals.sum`, `lines[0].price`, `length(lines)`); without one the
+        state itself has to be a number. Of more steps than a chart shows, the extremes of each stretch of time stay,
+        and the chart says so.
+
+        Raises InvalidOption where `path` never leads to a value, with those that there are, or without the library
+        altair; and as iterating does, where the `answer` of a FoldFailed is the chart up to there.
+        """
+        named = f"{path or 'state'} of {self.stream} by projection {self.projection}"
+        return plot(watched(self._written(), FOLDING), path, title=named)
+
     def _written(self) -> Iterator[Written[Result]]:
         has_begun = self._walk.span.has_begun
         for written in self._walk.written():
@@ -100,6 +131,9 @@ class History(Tabular, Generic[Result]):
     def _rows(self) -> Iterator[tuple[Any, ...]]:
         for (number, event, _, folded), before, after in self._written():
             yield *event_cells(number, event), folded, encode_json(make_patch_of_json(before, after)), after.decode()
+
+    def _repr_html_(self) -> str:
+        return history_html(self._written(), title=repr(self)[1:-1])
 
     def __repr__(self) -> str:
         return f"<History of {self.stream!r} by projection {self.projection!r}>"

@@ -11,6 +11,7 @@ from typing_extensions import TypeVar
 from eventsourcing_kit.frames import Column, Tabular
 from eventsourcing_kit.moment import from_rfc3339, to_datetime, to_microseconds
 from eventsourcing_kit.patches import ABSENT, encode_json, make_patch
+from eventsourcing_kit.questions.pages import revisions_html
 from eventsourcing_kit.questions.walk import Walk
 from eventsourcing_kit.span import Span
 
@@ -109,8 +110,12 @@ class Revisions(Tabular, Generic[Result]):
             texts = (encode_json(value) for value in (came, revision.patch, revision.document))
             yield self.stream, revision.known_at_ns, revision.events, *texts
 
+    def _repr_html_(self) -> str:
+        return revisions_html(self, title=repr(self)[1:-1])
+
     def __repr__(self) -> str:
-        return f"<Revisions of {self.stream!r} by projection {self._walk.projection.name!r}>"
+        at = "" if self._walk.span.at is None else f" at {self._walk.span.at.moment}"
+        return f"<Revisions of {self.stream!r} by projection {self._walk.projection.name!r}{at}>"
 
 
 def revisions(

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple
 
 from typing_extensions import TypeVar
 
 from eventsourcing_kit.errors import FoldFailed
 from eventsourcing_kit.event import decode_json
+from eventsourcing_kit.progress import watched
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,9 +19,10 @@ if TYPE_CHECKING:
     from eventsourcing_kit.projection import Projection
     from eventsourcing_kit.span import Span
 
-__all__ = ["Place", "Turn", "Walk", "Written"]
+__all__ = ["FOLDING", "Place", "Turn", "Walk", "Written"]
 
 Result = TypeVar("Result", default=Any)
+FOLDING: Final = "folding events"
 
 
 class Turn(NamedTuple, Generic[Result]):
@@ -93,7 +95,7 @@ class Walk(Generic[Result]):
     def to_the_end(self, since: Place[Result] | None = None, *, until: int | None = None) -> Place[Result]:
         """The place behind the last event."""
         turn = None
-        for turn in self.turns(since, until=until):  # noqa: B007 - the last one counts
+        for turn in watched(self.turns(since, until=until), FOLDING):  # noqa: B007 - the last one counts
             pass
         if turn is None:
             return self.beginning() if since is None else since

@@ -75,6 +75,9 @@ def failing_test(
         raise InvalidOption("check", found=check, expected="one that fails after that event, and this one passes there")
     importing, name = _imported(place)
     events = turn.events()
+    start = f"{name}.from_json(BEFORE)" if len(events) < number else ""
+    why, act = _act(turn, name, start, check)
+    path = "" if stream_path is None else f", {_literal(stream_path)}"
     lines = [
         '"""A failing test, made by `eskit test-case`."""',
         "",
@@ -85,28 +88,19 @@ def failing_test(
         "",
         _comment(f"Event {number:,} {turn.event.type!r} at {turn.event.key!r}, id {turn.event.id!r},"),
         _comment(f"of stream {stream!r}, through projection {projection.name!r}, version {projection.version}."),
+        *(_before(turn, number) if start else ()),
+        "HISTORY = [",
+        *(f"    {_literal(_envelope(event, stream_path))}," for event in events),
+        "]",
+        *(_expectation(turn) if check is None and turn.failed is None else ()),
+        "",
+        "",
+        f"def {_function(turn.event.type)}() -> None:",
+        *([f"    {_comment(f'Now it fails: {why}.')}"] if turn.failed is not None else ()),
+        f"    events = [parse(envelope{path}) for envelope in HISTORY]",
+        f"    {act}",
+        "",
     ]
-    start = ""
-    if len(events) < number:
-        lines += [f"# BEFORE is the state before it, as {number - 1:,} events had made it."]
-        lines += [f"BEFORE = {_literal(turn.before_json)}"]
-        start = f"{name}.from_json(BEFORE)"
-    lines += ["HISTORY = [", *(f"    {_literal(_envelope(event, stream_path))}," for event in events), "]"]
-    arrange = f"given({name}, *events, start={start})" if start else f"given({name}, *events)"
-    if check is not None:
-        why, act = f"'{check}' does not hold", f"{arrange}.then_holds({_literal(check)})"
-    elif turn.failed is not None:
-        why, act = "", f"{name}.fold(events, {start})" if start else f"{name}.fold(events)"
-    else:
-        why = "it expects the state before the event, until you write the right one into it"
-        lines += ["", *_expectation(turn)]
-        act = f"{arrange}.then_json(EXPECTED)"
-    lines += ["", "", f"def {_function(turn.event.type)}() -> None:"]
-    if turn.failed is not None:
-        why = turn.failed.reason
-        lines += [f"    {_comment(f'Now it fails: {why}.')}"]
-    path = "" if stream_path is None else f", {_literal(stream_path)}"
-    lines += [f"    events = [parse(envelope{path}) for envelope in HISTORY]", f"    {act}", ""]
     failed_before = check is not None and not _asked(holds, turn.before, check)
     return FailingTest("\n".join(lines), why, failed_before)
 
@@ -157,6 +151,18 @@ class _Turn:
         return self.failed is None and same(decode_json(projection.to_json(state)), self.after)
 
 
+def _act(turn: _Turn, name: str, start: str, check: str | None) -> tuple[str, str]:
+    """Why the test fails, and its last line."""
+    given = f"given({name}, *events, start={start})" if start else f"given({name}, *events)"
+    why = None if turn.failed is None else turn.failed.reason
+    if check is not None:
+        return why or f"'{check}' does not hold", f"{given}.then_holds({_literal(check)})"
+    if why is not None:
+        return why, f"{name}.fold(events, {start})" if start else f"{name}.fold(events)"
+    why = "it expects the state before the event, until you write the right one into it"
+    return why, f"{given}.then_json(EXPECTED)"
+
+
 def _asked(holds: Any, document: Any, check: str) -> bool:
     from jmespath.exceptions import JMESPathError
 
@@ -195,7 +201,13 @@ def _function(type_: str) -> str:
     return f"test_{re.sub('[^a-z0-9]+', '_', words.lower())[:60].strip('_') or 'event'}"
 
 
+def _before(turn: _Turn, number: int) -> Iterator[str]:
+    yield f"# BEFORE is the state before it, as {number - 1:,} events had made it."
+    yield f"BEFORE = {_literal(turn.before_json)}"
+
+
 def _expectation(turn: _Turn) -> Iterator[str]:
+    yield ""
     changes = differences(turn.before, turn.after)
     if changes:
         yield "# EXPECTED is the state before the event: write down what it should be after it."

@@ -129,6 +129,7 @@ def _folder(frame: Any) -> Path:
 
 
 def _files(folder: Path, pattern: str | Path) -> list[Path]:
+    __tracebackhide__ = True
     path = folder / pattern
     root = Path(path.anchor)
     found = sorted(root.glob(str(path.relative_to(root))))
@@ -144,6 +145,7 @@ def _stem(file: Path) -> str:
 
 def _fill(store: BaseStore, file: Path, stream_path: str | None, identity: Literal["content", "id"]) -> None:
     """The store gives the events what a file has not: their order, twins, and duplicates that are one."""
+    __tracebackhide__ = True
     lines = list(Source(str(file)).lines())
     events = [_parsed(line, stream_path, identity) for line in lines]
     for line, outcome in zip(lines, store.append_each(events), strict=True):

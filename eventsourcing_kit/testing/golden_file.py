@@ -63,6 +63,7 @@ class Golden:
     def __init__(self, path: Path, projection: str) -> None:
         """Raises AssertionError, which says how to make it, where it is missing, or can not be read as one of that
         projection."""
+        __tracebackhide__ = True
         self.path = path
         if not path.exists():
             raise AssertionError(f"there is no golden file {shown(path)}; make it, look at it, and commit it: {UPDATE}")
@@ -85,6 +86,7 @@ class Golden:
 
     def applied(self, before: Any, entry: Entry) -> Any:
         """The state after an event, from the one before it. Raises AssertionError where the patch does not fit."""
+        __tracebackhide__ = True
         try:
             return apply_patch(before, entry.patch)
         except (InvalidOption, KeyError, TypeError):

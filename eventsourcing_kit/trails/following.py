@@ -8,11 +8,12 @@ from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from eventsourcing_kit.errors import StoreDamaged
+from eventsourcing_kit.errors import EventNotFound, StoreDamaged
 from eventsourcing_kit.event import UNREADABLE
 from eventsourcing_kit.frames import Column, Tabular, html, plots
 from eventsourcing_kit.moment import from_rfc3339, to_canonical, to_microseconds
 from eventsourcing_kit.record import order
+from eventsourcing_kit.span import EVENT, names_event, recorded_ns
 from eventsourcing_kit.times import resolve
 from eventsourcing_kit.trails.duration import duration, gap_in_words
 from eventsourcing_kit.trails.finding import Finding
@@ -52,18 +53,24 @@ def trail(
     It is looked up in the store's index. With `scan` every stream is read instead, and events whose row does not tell
     its correlation id are asked for it themselves: for tables without the index, and for rows of older writers. A
     `correlation_path` means a scan; `causation_path` does not. Both are JMESPaths into the envelope, as those of
-    `parse`: further places, looked at first.
+    `parse`: further places, looked at first. `known_at` may also be `event:ID` or `event:KEY`, an event of the trail:
+    the moment at which that was recorded.
 
-    Raises InvalidOption, InvalidMoment and a StoreError: IndexNotFound where a table has no index, and StoreDamaged
-    for an event whose moment can not be read.
+    Raises EventNotFound where it is none of them; InvalidOption, InvalidMoment and a StoreError: IndexNotFound where a
+    table has no index, and StoreDamaged for an event whose moment can not be read.
     """
     finding = Finding.of(scan=scan, correlation_path=correlation_path, causation_path=causation_path)
     now = (clock or time.time_ns)()
-    known_at_ns = None if known_at is None else resolve(known_at, tz=tz, now=now)
+    found: Iterable[Event] = finding.events(store, correlation_id)
+    if known_at is not None and names_event(known_at):
+        found = list(found)
+        known_at_ns: int | None = recorded_ns(_named(found, correlation_id, known_at))
+    else:
+        known_at_ns = None if known_at is None else resolve(known_at, tz=tz, now=now)
     known = None if known_at_ns is None else to_microseconds(known_at_ns)
     placed = []
     unrecorded = 0
-    for event in finding.events(store, correlation_id):
+    for event in found:
         recorded = event.recorded_at_text
         if known is not None and recorded is not None and recorded > known:
             continue
@@ -73,6 +80,15 @@ def trail(
     events = tuple(event for _, event in placed)
     tree = grow(events, [finding.cause_of(event) for event in events])
     return Trail(correlation_id, events, tree.roots, tree.unordered, known_at_ns, unrecorded, finding)
+
+
+def _named(events: Iterable[Event], correlation_id: str, text: str) -> Event:
+    wanted = text.removeprefix(EVENT)
+    found = [event for event in events if wanted in (event.id, event.key)]
+    if len(found) != 1:
+        reason = f"{len(found):,} have that id or key"
+        raise EventNotFound(where=f"trail '{correlation_id}'", wanted=wanted, reason=reason)
+    return found[0]
 
 
 def _place(store: Correlated, event: Event) -> tuple[object, ...]:

@@ -168,7 +168,8 @@ class TieChecks(Tabular):
 
     def __repr__(self) -> str:
         dependent = [f"'{check.projection}'" for check in self.checks if check.depends]
-        found = f"{', '.join(dependent)} depend on" if dependent else "none depends on"
+        verb = "depends on" if len(dependent) < 2 else "depend on"
+        found = f"{', '.join(dependent) or 'none'} {verb}"
         return f"<TieChecks of {_many(len(self), 'projection')}: {found} the order inside one moment>"
 
 

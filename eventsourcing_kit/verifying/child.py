@@ -50,6 +50,7 @@ class Job(msgspec.Struct, frozen=True):
     clock: float  # seconds since 1970 at which time stands still
     rounds: int = 1
     backwards: bool = False
+    ballast: int = 0
     orders: int | None = None  # of one moment at most, where ties are what is looked at
     looks: dict[int, Look] = {}  # by the number of the stream
 
@@ -63,10 +64,12 @@ def main() -> None:
     """
     job = msgspec.msgpack.decode(Path(sys.argv[-1]).read_bytes(), type=Job)
     with Path(os.fsdecode(job.results)).open("wb", buffering=0) as results, _standing(job.clock):
+        ballast = [object() for _ in range(job.ballast)]
         projection = _load(job.place, results)
         if projection is not None:
             _Work(job, projection, results).run()
             write_frame(results, ["end"])
+        del ballast
 
 
 def _standing(clock: float) -> AbstractContextManager[object]:

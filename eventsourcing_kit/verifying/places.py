@@ -33,7 +33,8 @@ class Place(msgspec.Struct, frozen=True):
     package: tuple[bytes, ...]  # the folders of a top-level package that has no __init__.py
 
     def load(self) -> Projection[Any, Any]:
-        """Imports the module as the process did that made this place. Raises whatever the module raises."""
+        """Imports the module as the process did that made this place. Raises whatever the module raises, and
+        LookupError where the projection is not in it any more."""
         sys.path[:] = map(os.fsdecode, self.path)
         top = self.module.partition(".")[0]
         if self.package and top not in sys.modules:
@@ -41,7 +42,10 @@ class Place(msgspec.Struct, frozen=True):
             module.__path__ = list(map(os.fsdecode, self.package))
             sys.modules[top] = module
         value = getattr(importlib.import_module(self.module), self.attribute)
-        return next(each for each in _projections_in(value) if each.name == self.name)
+        found = next((each for each in _projections_in(value) if each.name == self.name), None)
+        if found is None:
+            raise LookupError(f"'{self.attribute}' in it is no projection '{self.name}' any more")
+        return found
 
 
 def place_of(projection: Projection[Any, Any]) -> Place:

@@ -114,6 +114,7 @@ class Crew:
             clock=self._clock + world.ahead,
             rounds=world.rounds,
             backwards=world.backwards,
+            ballast=world.ballast,
             orders=self._orders if world.ties else None,
             looks={numbers[stream]: look for stream, look in task.looks.items()},
         )

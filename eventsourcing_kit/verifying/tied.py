@@ -9,7 +9,7 @@ from eventsourcing_kit.projection import Projection
 from eventsourcing_kit.verifying.answers import EventName, StreamFailed, TieCheck, TieChecks
 from eventsourcing_kit.verifying.pointers import differing
 from eventsourcing_kit.verifying.scope import Scope, names_of
-from eventsourcing_kit.verifying.ties import ORDERS, Tally, ties_of
+from eventsourcing_kit.verifying.ties import ORDERS, Tally, check_limit, ties_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -40,8 +40,9 @@ def check_ties(
     counted as `sampled`. It folds in this process. `streams` is None for all, a prefix, or a list; `at`, `known_at` and
     `tz` are as for `rebuild`. A stream that can not be folded is among that projection's `failures`.
 
-    Raises InvalidMoment, EventNotFound and StoreError.
+    Raises InvalidOption, InvalidMoment, EventNotFound and StoreError.
     """
+    check_limit(orders)
     scope = Scope.of(at=at, known_at=known_at, tz=tz, clock=clock)
     names = list(names_of(store, streams))
     chosen = [projections] if isinstance(projections, Projection) else projections

@@ -13,7 +13,7 @@ from itertools import groupby, islice
 from math import factorial, prod
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from eventsourcing_kit.errors import FoldFailed, InvalidProjection
+from eventsourcing_kit.errors import FoldFailed, InvalidOption, InvalidProjection
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from eventsourcing_kit.event import Event
     from eventsourcing_kit.projection import Projection
 
-__all__ = ["ORDERS", "Attempt", "Tally", "Tie", "count_orders", "in_moments", "other_orders", "ties_of"]
+__all__ = ["ORDERS", "Attempt", "Tally", "Tie", "check_limit", "count_orders", "in_moments", "other_orders", "ties_of"]
 
 ORDERS: Final = 720  # of one moment, up to which all are tried: those of six events
 
@@ -53,6 +53,12 @@ class Tally:
         self.orders = 0  # that were tried, the declared ones not counted
         self.sampled = 0  # moments of which not all orders were tried
         self.unsteady = 0  # moments at which even the declared order did not make the same state twice
+
+
+def check_limit(orders: int) -> None:
+    """Raises InvalidOption for a number of orders that can not be meant."""
+    if orders < 1:
+        raise InvalidOption("orders", found=str(orders), expected="a whole number from 1")
 
 
 def in_moments(events: Iterable[Event]) -> Iterator[list[Event]]:

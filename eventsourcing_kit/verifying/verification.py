@@ -15,7 +15,7 @@ from eventsourcing_kit.verifying.places import place_of
 from eventsourcing_kit.verifying.processes import Crew
 from eventsourcing_kit.verifying.scope import Scope, names_of
 from eventsourcing_kit.verifying.spool import Spool
-from eventsourcing_kit.verifying.ties import ORDERS
+from eventsourcing_kit.verifying.ties import ORDERS, check_limit
 from eventsourcing_kit.verifying.worlds import CHANGES, worlds
 
 if TYPE_CHECKING:
@@ -56,9 +56,11 @@ def verify(
 
     A stream that can not be folded is among the answer's `failures`. Raises InvalidProjection where another process can
     not import it, FoldCrashed where one does not come to its end or takes more than `timeout` seconds, InvalidOption
-    for an unknown change or without the library time-machine, InvalidMoment, EventNotFound, and a StoreError.
+    for an unknown change, no orders, or without the library time-machine, InvalidMoment, EventNotFound, and a
+    StoreError.
     """
     chosen = _chosen(changes)
+    check_limit(orders)
     _check_library()
     place = place_of(projection)
     scope = Scope.of(at=at, known_at=known_at, tz=tz, clock=clock)
