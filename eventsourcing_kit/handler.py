@@ -32,8 +32,8 @@ class Handler(NamedTuple):
         if not upcasts:
             if reader is None:
                 return function
-            read = reader.of_event
-            return lambda state, event: function(state, event.with_data(read(event)))
+            read, replace = reader.of_event, msgspec.structs.replace
+            return lambda state, event: function(state, replace(event, _data=read(event)))
 
         def route(state: Any, event: Event) -> Any:
             data: Any = event.data

@@ -122,8 +122,9 @@ def _struct_reader(model: type[msgspec.Struct]) -> Reader:
             raise MisfitError(model, ("data (json_invalid)",)) from None
 
     def of_event(event: Event) -> Any:
+        packed = event.packed_detail
         try:
-            return in_place(event.detail_json).data
+            return in_place(packed if isinstance(packed, str) else event.detail_json).data
         except msgspec.DecodeError:  # it stands elsewhere, or does not fit
             return of_json(_data_json(event))
 

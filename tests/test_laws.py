@@ -8,6 +8,7 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from eventsourcing_kit import Event, Projection, open_store, parse, rebuild
 from eventsourcing_kit.moment import MAX_NS, MIN_NS, to_canonical
@@ -139,6 +140,17 @@ def test_data_survives_unchanged(data: dict[str, Any], type_: str, stream: str) 
     assert read.type == type_
     assert read.detail == envelope["detail"]
     assert read.detail_json == json.dumps(envelope["detail"], ensure_ascii=False, separators=(",", ":"))
+
+
+@given(st.dictionaries(st.sampled_from(["data", "metaData", "more"]), json_values))
+def test_data_and_detail_are_the_same_whichever_is_asked_for_first(detail: dict[str, Any]) -> None:
+    one, other = (replace(parse(envelope_of({})), packed_detail=json.dumps(detail)) for _ in range(2))
+    data, whole = one.data, other.detail
+    assert whole == one.detail == detail
+    assert data == other.data == (detail["data"] if isinstance(detail.get("data"), dict) else detail)
+    assert data is (one.detail["data"] if isinstance(detail.get("data"), dict) else one.detail)
+    assert one.data is data
+    assert other.detail is whole
 
 
 @given(json_values)
