@@ -92,8 +92,8 @@ def page_of(answer: Answer, *, url: str) -> Page:
     if body is not None:
         try:
             page = _PAGES.decode(body)
-            return Page(list(map(_event, page.Items)), page.LastEvaluatedKey)
-        except (msgspec.MsgspecError, ValueError, RecursionError):
+            return Page(map(_event, page.Items), page.LastEvaluatedKey)
+        except (msgspec.MsgspecError, RecursionError):
             pass  # the plain road finds out which item it is
     found = _unpacked(answer, body, url, "reading")
     return Page((decode(record_of(item, url=url)) for item in found["Items"]), found.get("LastEvaluatedKey"))
