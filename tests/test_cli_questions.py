@@ -169,6 +169,8 @@ def test_where_a_handler_raises_there_is_the_answer_up_to_there_and_the_state_be
     assert "secret" not in done.err
     assert "projections/account.py:12 in paid" in done.err
     table = desk.run(*arguments, "--format", "table")
+    found_in_table, _, _ = table.out.partition("raised at event 5")
+    assert [name for name in UP_TO_THERE[question] if name not in found_in_table] == []
     assert "raised at event 5 'Paid', id paid-9; the state before it:" in table.out
     assert '"balance": -15' in table.out
 

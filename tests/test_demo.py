@@ -168,7 +168,10 @@ def test_the_commands_that_it_names_work_where_it_ran(place: Path, told: list[st
         )
         assert done.returncode == 0, (arguments, done.stderr)
         answers.append([json.loads(line) for line in done.stdout.splitlines()])
-    streams, events, between, then_known, by_cancellation, mugs = answers
+    streams, events, between, then_known, steps, wrong, trail, by_cancellation, mugs = answers
+    assert [step["number"] for step in steps] == [1, 2, 3, 4, 5]
+    assert [found["id"] for found in wrong] == ["f3b75852-9548-5f0c-b06f-417fe90fb4d8"]
+    assert len(trail) == 9
     assert len(streams) == 310
     assert len(events) == 5
     cancellation = "ac7b710d-d9c3-5f45-a376-1b6ea6a4cbc9"

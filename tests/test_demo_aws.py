@@ -55,7 +55,9 @@ def test_the_month_goes_through_the_handler_and_gives_the_answers_of_the_plain_d
         "  2026-03-22    cancelled  64.80    129.60       5  PaymentRefunded 03-21 09:13  yes       5 late",
     ]
     commands = [line.split() for line in told if line.startswith("  eskit ")]
-    assert [command[1] for command in commands] == ["streams", "events", "rebuild", "rebuild", "rebuild"]
+    assert [command[1] for command in commands] == [
+        *("streams", "events", "rebuild", "timeline", "bisect", "trail", "rebuild", "rebuild")
+    ]
     assert not any("--known-at" in command for command in commands)
     assert (desk.folder / "projections" / "shop.py").is_file()
 

@@ -138,6 +138,16 @@ def poisoned(memory: BaseStore) -> BaseStore:
     return memory
 
 
+def test_a_history_from_an_event_on_begins_there_though_late_events_come_in_before_it(memory: BaseStore) -> None:
+    memory.append_many(payments(1, 2, 3))
+    answer = history(accounts, memory, "order-17", start="event:2")
+    memory.append(event("Paid", time="2026-03-01T10:00:00Z", id="late", amount=4))
+    assert [(step.number, step.event.id, step.state.balance) for step in answer] == [
+        (3, "paid-1", 7),
+        (4, "paid-2", 10),
+    ]
+
+
 def test_a_history_goes_up_to_the_event_at_which_a_handler_raises(poisoned: BaseStore) -> None:
     steps: list[Any] = []
     with pytest.raises(FoldFailed) as failed:
@@ -214,6 +224,22 @@ def test_the_ends_of_a_bisection_have_to_differ(memory: BaseStore) -> None:
         bisect(accounts, memory, "order-17", "balance <")
 
 
+def test_a_bisection_whose_good_event_expires_meanwhile_is_incomplete() -> None:
+    clock = Clock("2026-03-01T12:00:00Z")
+    with open_store("sqlite://?retention_days=1", clock=clock) as store:
+        store.append_many(payments(1, 2, 3))
+
+        def check(state: Account) -> bool:
+            clock.set("2026-03-02T11:00:01Z")  # a day behind the second event
+            return state.balance < 4
+
+        with pytest.raises(IncompleteStream):
+            bisect(accounts, store, "order-17", check, good="event:2")
+        clock.set("2026-03-01T12:00:00Z")
+        found = bisect(accounts, store, "order-17", check, good="event:2", allow_incomplete=True)
+        assert found.event.id == "paid-2"
+
+
 def test_a_check_that_raises_is_named_with_the_event_and_without_its_words(memory: BaseStore) -> None:
     memory.append_many(payments(1, 2))
     with pytest.raises(CheckFailed, match="at the initial state: KeyError was raised") as failed:
@@ -236,7 +262,7 @@ def test_a_check_that_goes_to_and_fro_is_told_by_its_flips(memory: BaseStore) ->
         (4, True),
         (5, False),
     ]
-    assert (found.before.balance, found.after.balance, found.folds) == (0, 1, 2)
+    assert (found.before.balance, found.after.balance, found.folds) == (0, 1, 3)
 
 
 # Expiry and knowledge

@@ -14,7 +14,7 @@ import eventsourcing_kit
 ROOT = Path(__file__).parents[1]
 
 ROWS = [
-    {"errors", "inert", "moment", "progress", "wholefile"},
+    {"errors", "inert", "moment", "progress", "wholefile", "words"},
     {"checks", "event", "lines", "patches", "times"},
     {"record", "models", "places", "upcast", "stores.contract"},
     {"span", "envelope", "handler", "stores.pages", "stores.reading", "stores.url", "delivery"},

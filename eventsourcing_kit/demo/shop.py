@@ -19,7 +19,7 @@ from eventsourcing_kit.moment import from_datetime, to_canonical, to_datetime
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-__all__ = ["DOUBLE_REFUND", "OFFLINE_TERMINAL", "ORDERS", "deliveries"]
+__all__ = ["DOUBLE_REFUND", "OFFLINE_TERMINAL", "ORDERS", "correlation_of", "deliveries"]
 
 ORDERS: Final = 300
 OFFLINE_TERMINAL: Final = 131  # the order whose payment was recorded three days late
@@ -167,13 +167,23 @@ class _Order:
     def fact(
         self, at: int, source: str, type_: str, producer: str, data: dict[str, Any], cause: Fact | None = None
     ) -> Fact:
-        return Fact(at, self.name, source, type_, producer, _id(self.name), data, cause)
+        return Fact(at, self.name, source, type_, producer, correlation_of(self.name), data, cause)
 
     def moved(self, at: int, type_: str, cause: Fact) -> Iterator[Fact]:
         """The lines of an order move at one moment: two lines of one thing are twins in the stream of that thing."""
         for place, line in enumerate(self.lines, start=1):
             data = {"order": self.name, "line": place, "quantity": line["quantity"]}
-            yield Fact(at, line["sku"], "shop.stock", type_, "warehouse", _id(self.name), data, cause, sequence=place)
+            yield Fact(
+                at,
+                line["sku"],
+                "shop.stock",
+                type_,
+                "warehouse",
+                correlation_of(self.name),
+                data,
+                cause,
+                sequence=place,
+            )
 
 
 def _order(number: int, moment: int) -> Iterator[Fact]:
@@ -238,6 +248,11 @@ def _pickup(placed: int) -> int:
     if day.isoweekday() == 7:
         day += timedelta(days=1)
     return from_datetime(datetime.combine(day, time(15), _ZONE))
+
+
+def correlation_of(order: str) -> str:
+    """The correlation id that all events about an order bear."""
+    return _id(order)
 
 
 def _id(*parts: object) -> str:

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from eventsourcing_kit.demo.shop import DOUBLE_REFUND, OFFLINE_TERMINAL, ORDERS
+from eventsourcing_kit.demo.shop import DOUBLE_REFUND, OFFLINE_TERMINAL, ORDERS, correlation_of
 from eventsourcing_kit.rebuilding import rebuild, rebuild_all
 from eventsourcing_kit.stores.url import parse_url
 
@@ -97,6 +97,9 @@ def tell_next(say: Say, url: str, directory: Path, *, copied: bool, known: bool 
         asked += [
             f"rebuild orders {_REFUNDED} --at {_MOMENTS[1]}",
             *([f"rebuild orders {_LATE} --at {_LATE_AT} --known-at {_KNOWN[0]}"] if known else []),
+            f"timeline orders {_REFUNDED}",
+            f"bisect orders {_REFUNDED} 'balance >= `0`'",
+            f"trail {correlation_of(_REFUNDED)}",
             f"rebuild refunds {_REFUNDED}",
             "rebuild stock sku-mug --at 2026-03-20T17:30:00+01:00",
         ]

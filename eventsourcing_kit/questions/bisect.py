@@ -98,12 +98,12 @@ def bisect(
 ) -> Bisection[Result]:
     """The first event between `good` and `bad` after which `check` fails.
 
-    `check` is a function of a state, or a JMESPath over the state as JSON (`balance >= `0``); what it answers counts as
-    Python's truth, or as JMESPath's: false, null and what is empty fail. It has to pass at `good` (the initial state,
-    where None) and to fail at `bad` (the end). Over n events it folds at most ceil(log2 n) + 1 times: once to the
-    end, and then on from the last good state, which it keeps, so that it never begins at zero again; together less than
-    two rebuilds. Where the check goes to and fro, that is one event at which it begins to fail. With `flips` one pass
-    finds the very first, and lists them all.
+    `check` is a function of a state, which it leaves as it is, or a JMESPath over the state as JSON (`balance >= `0``);
+    what it answers counts as Python's truth, or as JMESPath's: false, null and what is empty fail. It has to pass at
+    `good` (the initial state, where None) and to fail at `bad` (the end). Over n events it folds at most
+    ceil(log2 n) + 1 times: once to the end, and then on from the last good state, which it keeps, so that it never
+    begins at zero again; together less than two rebuilds. Where the check goes to and fro, that is one event at which
+    it begins to fail. With `flips` one pass finds the very first, and lists them all.
 
     Raises EndsAgree where the ends do not differ in this way; CheckFailed where the check raises; InvalidOption where
     it is no JMESPath; FoldFailed, whose `answer` is the bisection of what lies before that event, where something is
@@ -182,7 +182,7 @@ def _every_flip(walk: Walk[Result], asked: _Asked[Result], low: Place[Result]) -
         if first is None:
             return None
         before = walk.to_the_end(low, until=first.number - 1)
-        return _found(walk, before, walk.to_the_end(before, until=first.number), 2, tuple(flips))
+        return _found(walk, before, walk.to_the_end(before, until=first.number), 3, tuple(flips))
 
     try:
         for number, event, state, folded in watched(walk.turns(low), FOLDING):
