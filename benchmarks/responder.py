@@ -28,8 +28,8 @@ from botocore.config import Config
 
 from benchmarks import machine
 from benchmarks.measuring import Case, Figures, note, say, show, take_turns
-from benchmarks.workload import DETAIL_BYTES, UNITS_HANDLERS, events, recording_clock, units
-from eventsourcing_kit import Event, Projection, open_store, rebuild
+from benchmarks.workload import DETAIL_BYTES, UNITS_HANDLERS, events, recording_clock, typed_units, units
+from eventsourcing_kit import open_store, rebuild
 from eventsourcing_kit.record import COLUMNS, encode
 
 if TYPE_CHECKING:
@@ -45,20 +45,6 @@ AIMS: Final = {"typed": 13, "untyped": 11, "latency": 1.7}
 _STREAM: Final = "sku-1"
 _TABLE: Final = "events"
 _REGION: Final = "eu-west-1"
-
-
-class Moved(msgspec.Struct):
-    """The one field of the payload that the fold takes."""
-
-    quantity: int
-
-
-typed = Projection("typed units", initial=int)
-
-
-@typed.on(*UNITS_HANDLERS, model=Moved)
-def _moved(state: int, event: Event[Moved]) -> int:
-    return state + event.data.quantity
 
 
 def main() -> None:
@@ -85,20 +71,22 @@ def _measure(store: BaseStore, slow: BaseStore, endpoint: str, options: argparse
         "dynamodb", region_name=_REGION, endpoint_url=endpoint, config=Config(retries={"mode": "standard"})
     ).Table(_TABLE)
     expected = _over_table(table)
-    if not expected == rebuild(units, store, _STREAM).state == rebuild(typed, slow, _STREAM).state:
+    if not expected == rebuild(units, store, _STREAM).state == rebuild(typed_units, slow, _STREAM).state:
         raise SystemExit("the sides do not come to the same state")
 
     def case(name: str, run: Any, clock: Any = time.process_time) -> Case:
         return Case(Figures(name, clock=clock), run, options.events)
 
     ours = [
-        case("kit: rebuild, typed payload", lambda: rebuild(typed, store, _STREAM)),
+        case("kit: rebuild, typed payload", lambda: rebuild(typed_units, store, _STREAM)),
         case("kit: rebuild, untyped payload", lambda: rebuild(units, store, _STREAM)),
     ]
     theirs = case("boto3: Table.query, json.loads, the same fold", lambda: _over_table(table))
     waiting = [
-        case(f"kit, {options.latency} ms latency a page", lambda: rebuild(typed, slow, _STREAM), time.perf_counter),
-        case("kit, no latency", lambda: rebuild(typed, store, _STREAM), time.perf_counter),
+        case(
+            f"kit, {options.latency} ms latency a page", lambda: rebuild(typed_units, slow, _STREAM), time.perf_counter
+        ),
+        case("kit, no latency", lambda: rebuild(typed_units, store, _STREAM), time.perf_counter),
     ]
     take_turns([*ours, theirs, *waiting], rounds=options.rounds)
     show("query, decode, fold (processor)", [ours[0].figures, ours[1].figures, theirs.figures], name="typed")
