@@ -137,6 +137,15 @@ def test_both_roads_name_the_same_damage_behind_the_same_events(found: list[Any]
     assert fast == plain
 
 
+@pytest.mark.parametrize("name", COLUMNS[2:])
+def test_no_attribute_of_another_type_is_passed_over(name: str) -> None:
+    bad = item(2, **{name: {"BOOL": True}})
+    fast, plain = both_roads(json.dumps({"Items": [item(1), bad, item(3)]}).encode())
+    assert fast == plain
+    assert len(fast[0]) == 2
+    assert f"attribute '{name}' of the item '{key_of(2)}' has the type BOOL" in fast[0][1]
+
+
 def test_sound_pages_take_the_fast_road(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pages, "record_of", None)
     with served(first=[page(item(1), behind="k1")], k1=[page(item(2))]) as (store, _):
