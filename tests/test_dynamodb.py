@@ -220,7 +220,7 @@ def test_a_long_stream_is_asked_for_page_by_page(
     store.append_many(event("Grew", text="x" * 90_000, time=f"2026-03-01T11:{n:02d}:00Z") for n in range(40))
     reading = proxied.read("order-17")
     next(reading)
-    assert len(proxy.asked) == 1
+    assert len(proxy.asked) <= 2  # the next page may be under way
     assert len(list(reading)) == 39
     assert len(proxy.asked) == 4
 
