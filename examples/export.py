@@ -26,11 +26,12 @@ if TYPE_CHECKING:
 
     from nbformat import NotebookNode
 
-__all__ = ["NOTEBOOKS", "PAGES", "executed", "export", "page_of", "to_page"]
+__all__ = ["DATA", "NOTEBOOKS", "PAGES", "executed", "export", "page_of", "to_page"]
 
 ROOT: Final = Path(__file__).parents[1]
 NOTEBOOKS: Final = tuple(sorted((ROOT / "examples").glob("*.ipynb")))
 PAGES: Final = ROOT / "docs"
+DATA: Final = ROOT.parent / "shared" / "data"
 
 _TIMEOUT: Final = 120  # seconds of one cell, on a busy machine
 _LASTED: Final = re.compile(r" in \d+\.\d+s\b")  # of pytest
@@ -87,8 +88,9 @@ def page_of(notebook: Path) -> Path:
 
 def export(notebook: Path) -> Path:
     """Runs the notebook and writes its page."""
+    data = {"GIT_DATA": os.environ.get("GIT_DATA", str(DATA))}  # by its full name: the notebook runs in another folder
     with tempfile.TemporaryDirectory(prefix="eskit-export-") as name:
-        page = to_page(executed(notebook, folder=Path(name)))
+        page = to_page(executed(notebook, folder=Path(name), environment=data))
     page_of(notebook).write_text(page, encoding="utf-8")
     return page_of(notebook)
 

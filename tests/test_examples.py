@@ -17,6 +17,7 @@ import pytest
 from nbclient.exceptions import CellExecutionError
 
 from eventsourcing_kit import open_store, parse, rebuild
+from examples import export
 from examples.export import NOTEBOOKS, executed
 from examples.git_data import git_data
 from projections.git_tree import tree
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from nbformat import NotebookNode
 
 ROOT: Final = Path(__file__).parents[1]
-DATA: Final = Path(os.environ.get("GIT_DATA", ROOT.parent / "shared" / "data"))
+DATA: Final = Path(os.environ.get("GIT_DATA", export.DATA))
 GIT_HISTORY: Final = ROOT / "examples" / "git_history.ipynb"
 
 # For every Python below the kernel: whoever asks for another machine is refused, and written down. What is no Python
