@@ -62,6 +62,13 @@ def test_which_projections_depend_on_the_order_inside_one_moment(store: BaseStor
     assert repr(answer) == "<TieChecks of 2 projections: 'last' depends on the order inside one moment>"
 
 
+def test_a_dict_that_is_filled_in_another_order_is_no_other_state(memory: BaseStore) -> None:
+    named: Projection[dict[str, int], dict[str, int]] = Projection("named", initial=dict[str, int])
+    named.on()(lambda state, event: {**state, event.type: event.data["number"]})
+    memory.append_many([tied(1), tied(2), tied(3)])
+    assert check_ties(named, memory).ok
+
+
 def test_one_millisecond_is_not_one_moment(memory: BaseStore) -> None:
     memory.append_many([tied(1), tied(2, time="2026-03-01T12:00:00.000000002Z")])
     answer = check_ties(last, memory)

@@ -188,3 +188,9 @@ def test_an_interrupt_ends_all_its_processes(desk: Desk) -> None:
                 os.killpg(process.pid, signal.SIGKILL)
     assert process.returncode == 130
     assert err.decode().splitlines()[-1] == "eskit: interrupted"
+
+
+def test_a_name_of_nothing_is_not_verified(desk: Desk) -> None:
+    done = desk.run("verify", "total", "order-9", "--change", "process")
+    assert done.code == 2
+    assert "there is no event in what was named" in done.err

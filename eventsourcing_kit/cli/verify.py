@@ -107,6 +107,8 @@ def verify(
             )
         _show_differences(printer, answer)
     _tell(answer)
+    if not answer.events and not answer.failures:
+        raise UsageProblem("there is no event in what was named, so nothing is verified")
     _end(different=bool(answer.differences), failures=answer.failures)
 
 

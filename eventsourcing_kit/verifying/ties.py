@@ -14,6 +14,8 @@ from math import factorial, prod
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from eventsourcing_kit.errors import FoldFailed, InvalidOption, InvalidProjection
+from eventsourcing_kit.event import decode_json
+from eventsourcing_kit.patches import same
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -119,7 +121,8 @@ def _allowed(order: list[Event]) -> list[Event]:
 def ties_of(
     projection: Projection[Any, Any], events: Iterable[Event], tally: Tally, *, limit: int = ORDERS
 ) -> Iterator[Tie]:
-    """Each moment behind which another allowed order leaves other bytes, with the first such order.
+    """Each moment behind which another allowed order leaves another state, with the first such order. The order of an
+    object's members is none, as it is no change to any question: a dict is filled in the order of events.
 
     Every order is folded from a copy of the state before its moment. Raises FoldFailed and InvalidProjection where the
     declared order does.
@@ -144,13 +147,17 @@ def _tie(projection: Projection[Any, Any], tied: list[Event], state: Any, tally:
     for order in other_orders(tied, limit=limit):
         tally.orders += 1
         attempt = _attempt(projection, order, state)
-        if attempt.json == declared.json:
+        if _is_same(attempt.json, declared.json):
             continue
         if _attempt(projection, tied, state).json != declared.json:
             tally.unsteady += 1
             return None
         return Tie(tuple(tied), tuple(order), declared, attempt)
     return None
+
+
+def _is_same(one: bytes | None, other: bytes | None) -> bool:
+    return one == other or (one is not None and other is not None and same(decode_json(one), decode_json(other)))
 
 
 def _attempt(projection: Projection[Any, Any], events: Iterable[Event], start: Any) -> Attempt:
