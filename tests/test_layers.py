@@ -14,14 +14,14 @@ import eventsourcing_kit
 ROOT = Path(__file__).parents[1]
 
 ROWS = [
-    {"errors", "inert", "moment", "progress", "wholefile"},
+    {"errors", "inert", "moment", "processes", "progress", "wholefile"},
     {"checks", "event", "lines", "patches", "times"},
     {"record", "places", "upcast", "stores.contract"},
     {"span", "envelope", "handler", "stores.reading", "stores.url", "delivery"},
     {"frames"},
     {"projection", "stores.base"},
     {"stores.sqlite", "stores.dynamodb"},
-    {"stores"},
+    {"importable", "stores"},
     {"rebuilding", "catalog", "doctor", "migrate", "redrive"},
     {"questions", "trails"},
     {"verifying"},
