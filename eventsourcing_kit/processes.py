@@ -15,7 +15,7 @@ import msgspec
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import BinaryIO
+    from typing import IO
 
 __all__ = ["command", "frames", "how_it_ended", "write_frame"]
 
@@ -37,12 +37,12 @@ def how_it_ended(code: int) -> str:
     return f"it ended by {signal.Signals(-code).name}" if code < 0 else f"it ended with exit code {code}"
 
 
-def write_frame(file: BinaryIO, content: object) -> None:
+def write_frame(file: IO[bytes], content: object) -> None:
     encoded = _ENCODER.encode(content)
     file.write(len(encoded).to_bytes(_LENGTH) + encoded)
 
 
-def frames(file: BinaryIO) -> Iterator[list[Any]]:
+def frames(file: IO[bytes]) -> Iterator[list[Any]]:
     """Each frame that is whole: a process may have died while it was writing the last one."""
     while len(head := file.read(_LENGTH)) == _LENGTH:
         size = int.from_bytes(head)

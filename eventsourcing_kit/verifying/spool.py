@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
-from eventsourcing_kit.event import Event
+from eventsourcing_kit.event import Event, stored_fields
 from eventsourcing_kit.processes import frames, write_frame
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Section", "Spool"]
 
-_STORED: Final = 17  # an Event's fields without what it has decoded
 _ENCODER: Final = msgspec.msgpack.Encoder()
 
 
@@ -67,7 +66,7 @@ class Spool:
         begin, count = file.tell(), 0
         reading, events = scope.read(store, stream)
         for event in events:
-            write_frame(file, msgspec.structs.astuple(event)[:_STORED])
+            write_frame(file, stored_fields(event))
             count += 1
         if count:
             self.sections.append(Section(stream, begin, count))

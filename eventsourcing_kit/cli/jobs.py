@@ -1,0 +1,104 @@
+"""The half of `eskit rebuild` that is a job: into a folder, with progress, and to be gone on with."""
+
+from __future__ import annotations
+
+import sys
+import time
+from contextlib import redirect_stdout
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from eventsourcing_kit.cli import settings
+from eventsourcing_kit.cli.faults import ExitCode
+from eventsourcing_kit.cli.talk import many, say
+from eventsourcing_kit.cli.window import Window
+from eventsourcing_kit.progress import Progress
+from eventsourcing_kit.trails.duration import duration
+
+if TYPE_CHECKING:
+    from eventsourcing_kit.jobs.manifest import Manifest
+
+__all__ = [
+    "PartFormat",
+    "PartStreamsOption",
+    "PartsOption",
+    "ResumeOption",
+    "WorkersOption",
+    "is_folder",
+    "run_job",
+]
+
+_SAID: Final = 5  # failures; the manifest lists them all
+_EVERY_SECONDS: Final = 0.2
+
+
+class PartFormat(StrEnum):
+    jsonl = "jsonl"
+    parquet = "parquet"
+
+
+WorkersOption = Annotated[int, typer.Option(min=1, metavar="N", help="Processes that share the streams")]
+ResumeOption = Annotated[bool, typer.Option("--resume", help="Go on with the job in the folder")]
+PartsOption = Annotated[PartFormat, typer.Option(help="What the parts in a folder are")]
+PartStreamsOption = Annotated[int, typer.Option(min=1, metavar="N", help="Streams in one part")]
+
+
+def is_folder(output: str) -> bool:
+    """Whether `-o` names a folder: one that is there, or a name without an ending, or with a slash behind it."""
+    path = Path(output)
+    return output.endswith(("/", "\\")) or path.suffix == "" or path.is_dir()
+
+
+def run_job(name: str, folder: str, store_url: str | None, app: str | None, *, resume: bool, **question: Any) -> None:
+    """The whole command. `question` is as for `rebuild_job`."""
+    from eventsourcing_kit.jobs.folder import rebuild_job
+
+    pace = _Pace()
+    with redirect_stdout(sys.stderr), settings.store(store_url) as store:
+        projection = settings.catalog(app).get(name)
+        try:
+            job = rebuild_job(projection, store, folder, resume=resume, progress=pace, **question)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(f"the same command with --resume goes on in '{folder}'") from None
+        finally:
+            pace.close()
+    for failure in job.failures[:_SAID]:
+        say(failure.message)
+    more = len(job.failures) - _SAID
+    if more > 0:
+        say(f"and {many(more, 'more stream')} failed, as the manifest lists")
+    warned = f", {job.warned:,} with warnings" if job.warned else ""
+    failed = f"; {many(job.failed, 'stream')} failed" if job.failed else ""
+    say(f"{many(job.states, 'state')} in {many(len(job.parts), 'part')} in '{folder}'{warned}{failed}")
+    if job.failed:
+        raise typer.Exit(ExitCode.PROJECTION)
+
+
+class _Pace:
+    """How far the job is, how fast, and how long it will take."""
+
+    def __init__(self) -> None:
+        self._progress: Progress | None = None
+        self._began = self._said = time.monotonic()
+        self._before = 0
+
+    def __call__(self, job: Manifest, done: int) -> None:
+        now = time.monotonic()
+        if self._progress is None:
+            Window(start=job.start, at=job.at, known_at=job.known_at).tell()
+            if done:
+                say(f"{many(done, 'stream')} of {job.streams:,} were done before")
+            self._progress = Progress("rebuilding", total=job.streams)
+            self._began, self._before = now, done
+        elif now - self._said >= _EVERY_SECONDS:
+            self._said = now
+            rate = (done - self._before) / (now - self._began)
+            left = f", {duration(round((job.streams - done) / rate) * 1_000_000_000)} left" if rate else ""
+            self._progress.update(done=done, note=f"{done:,} of {job.streams:,} streams, {rate:,.0f} a second{left}")
+
+    def close(self) -> None:
+        if self._progress is not None:
+            self._progress.close()
