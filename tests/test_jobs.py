@@ -314,7 +314,7 @@ def test_the_exit_code_tells_that_a_stream_failed(desk: Desk) -> None:
     ("arguments", "message"),
     [
         (["--resume"], "eskit: --resume goes on with a job in a folder: -o FOLDER"),
-        (["-o", "states", "--strict"], "eskit: --strict stops at the first failure"),
+        (["-o", "states", "--strict"], "eskit: --strict stops at the first stream that fails"),
     ],
 )
 def test_options_that_can_not_be_meant_are_refused(desk: Desk, arguments: list[str], message: str) -> None:

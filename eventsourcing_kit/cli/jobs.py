@@ -1,4 +1,4 @@
-"""The half of `eskit rebuild` that is a job: into a folder, with progress, and to be gone on with."""
+"""The half of `eskit rebuild` that is a job: into a folder, to be gone on with, or into a table."""
 
 from __future__ import annotations
 
@@ -12,16 +12,20 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from eventsourcing_kit.cli import settings
-from eventsourcing_kit.cli.faults import ExitCode
+from eventsourcing_kit.cli.faults import ExitCode, say_error
 from eventsourcing_kit.cli.talk import many, say
 from eventsourcing_kit.cli.window import Window
+from eventsourcing_kit.errors import RebuildsFailed
 from eventsourcing_kit.progress import Progress
 from eventsourcing_kit.trails.duration import duration
 
 if TYPE_CHECKING:
     from eventsourcing_kit.jobs.manifest import Manifest
+    from eventsourcing_kit.jobs.view import View
+    from eventsourcing_kit.rebuilding import StreamFailure
 
 __all__ = [
+    "IntoOption",
     "PartFormat",
     "PartStreamsOption",
     "PartsOption",
@@ -29,6 +33,7 @@ __all__ = [
     "WorkersOption",
     "is_folder",
     "run_job",
+    "run_publish",
 ]
 
 _SAID: Final = 5  # failures; the manifest lists them all
@@ -42,6 +47,14 @@ class PartFormat(StrEnum):
 
 WorkersOption = Annotated[int, typer.Option(min=1, metavar="N", help="Processes that share the streams")]
 ResumeOption = Annotated[bool, typer.Option("--resume", help="Go on with the job in the folder")]
+IntoOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL",
+        help="Into a table of the SQLite file sqlite:///FILE, in place of the old rows",
+        show_default=False,
+    ),
+]
 PartsOption = Annotated[PartFormat, typer.Option(help="What the parts in a folder are")]
 PartStreamsOption = Annotated[int, typer.Option(min=1, metavar="N", help="Streams in one part")]
 
@@ -75,6 +88,32 @@ def run_job(name: str, folder: str, store_url: str | None, app: str | None, *, r
     say(f"{many(job.states, 'state')} in {many(len(job.parts), 'part')} in '{folder}'{warned}{failed}")
     if job.failed:
         raise typer.Exit(ExitCode.PROJECTION)
+
+
+def run_publish(name: str, into: str, store_url: str | None, app: str | None, **question: Any) -> None:
+    """The whole command. `question` is as for `publish`."""
+    from eventsourcing_kit.jobs.publishing import publish
+
+    failures: list[StreamFailure] = []
+    with redirect_stdout(sys.stderr), settings.store(store_url) as store:
+        projection = settings.catalog(app).get(name)
+        with Progress("rebuilding") as progress:
+
+            def tell(view: View, rows: int) -> None:
+                if rows == 1:
+                    Window(start=view.start, at=view.at, known_at=view.known_at).tell()
+                progress.update(done=rows, note=many(rows, "state"))
+
+            try:
+                view = publish(projection, store, into, failures=failures, progress=tell, **question)
+            except KeyboardInterrupt:
+                raise KeyboardInterrupt(f"'{into}' has what it had") from None
+            except RebuildsFailed:
+                for failure in failures[:_SAID]:
+                    say_error(failure.error)
+                say(f"{many(len(failures), 'stream')} failed, so '{into}' has what it had")
+                raise typer.Exit(ExitCode.PROJECTION) from None
+    say(f"{many(view.states, 'state')} in table '{name}' of '{into}'")
 
 
 class _Pace:

@@ -26,6 +26,7 @@ import msgspec
 
 from eventsourcing_kit.errors import InvalidOption, InvalidStoreURL
 from eventsourcing_kit.fingerprint import NoFingerprint, fingerprint
+from eventsourcing_kit.jobs.asking import absolute_url, known_when
 from eventsourcing_kit.jobs.manifest import (
     MANIFEST,
     PART_STREAMS,
@@ -40,10 +41,9 @@ from eventsourcing_kit.jobs.manifest import (
 from eventsourcing_kit.jobs.parts import Asked, Part
 from eventsourcing_kit.moment import from_rfc3339, to_canonical
 from eventsourcing_kit.output import check_output
-from eventsourcing_kit.span import exact, names_event
+from eventsourcing_kit.span import exact
 from eventsourcing_kit.stores import open_store
 from eventsourcing_kit.stores.url import absolute, parse_url
-from eventsourcing_kit.times import resolve
 from eventsourcing_kit.wholefile import whole_file
 from eventsourcing_kit.workers import Question, Task, Workers, check_workers, code_of
 
@@ -97,16 +97,14 @@ def rebuild_job(
     folder = Path(folder)
     now = (clock or time.time_ns)()
     typed = Typed(_spelled(at), _spelled(known_at), _spelled(start), tz)
-    if known_at is not None and names_event(known_at):
-        raise InvalidOption("known_at", found=str(known_at), expected="a moment that is the same for all streams")
     names, chosen = _chosen(streams)
     asked = Manifest(
         projection=projection.name,
         version=projection.version,
         fingerprint=code_of(projection),
-        store=_store_url(store),
+        store=absolute_url(store),
         at=exact(at, tz=tz, now=now),
-        known_at=to_canonical(now if known_at is None else resolve(known_at, tz=tz, now=now)),
+        known_at=known_when(known_at, tz=tz, now=now),
         start=exact(start, tz=tz, now=now),
         began=to_canonical(now),
         typed=typed,
@@ -285,13 +283,6 @@ def _chosen(streams: str | Iterable[str] | None) -> tuple[str | list[str], str]:
         return streams or "", f"prefix {streams!r}" if streams else "all"
     names = sorted(set(streams), key=lambda name: name.encode("utf-8", "surrogatepass"))
     return names, f"list {hashlib.sha256(json.dumps(names).encode()).hexdigest()}"
-
-
-def _store_url(store: Readable) -> str:
-    try:
-        return absolute(store.url, Path.cwd())
-    except InvalidStoreURL:
-        return store.url
 
 
 def _check_format(part_format: str, part_streams: int) -> None:
