@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -42,13 +43,14 @@ def leave(state: Count, event: Event) -> Count:
 
 @counting.on("Waiting")
 def wait(state: Count, event: Event) -> Count:
-    """Says that it is here, and never comes to its end, as long as that pipe is there."""
+    """Where that pipe is there: says that it is here, and comes to its end when nobody reads the pipe any more."""
     path = Path(event.data["pipe"])
     if path.exists():
         with path.open("wb", buffering=0) as pipe:
             pipe.write(b"here")
-            while True:
-                pass
+            gone = select.poll()
+            gone.register(pipe, 0)
+            gone.poll()
     return state
 
 
