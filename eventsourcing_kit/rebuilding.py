@@ -7,7 +7,6 @@ from collections import Counter
 from contextlib import closing
 from dataclasses import astuple, dataclass, field
 from datetime import date, timedelta
-from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, Generic, Literal, NamedTuple
 
 from typing_extensions import TypeVar
@@ -28,10 +27,10 @@ from eventsourcing_kit.frames.showing import rebuilt_html, rebuilt_text
 from eventsourcing_kit.moment import to_datetime, to_key_time, to_microseconds
 from eventsourcing_kit.progress import watched
 from eventsourcing_kit.span import Span, exact
-from eventsourcing_kit.workers import Question, Task, Workers, check_workers, code_of
+from eventsourcing_kit.workers import Question, Task, Workers, check_workers, code_of, shares
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterable, Iterator
     from datetime import datetime
 
     from eventsourcing_kit.errors import EventSourcingError
@@ -178,9 +177,12 @@ def rebuild_all(
     at, known_at, start = (exact(value, tz=tz, now=now) for value in (at, known_at, start))
     failed: list[StreamFailure] = [] if failures is None else failures
     names = store.streams(streams or "") if streams is None or isinstance(streams, str) else iter(streams)
+    asked = Question(now, at, known_at, start, allow_incomplete, on_error)
     if workers > 1:
-        asked = Question(now, at, known_at, start, allow_incomplete, on_error)
         outcomes = _elsewhere(projection, store, names, asked, workers)
+    else:
+        outcomes = _here(projection, store, names, asked, clock)
+    with closing(outcomes):
         for outcome in watched(outcomes, "rebuilding streams", every=1):
             if isinstance(outcome, Rebuilt):
                 yield outcome
@@ -188,31 +190,49 @@ def rebuild_all(
                 raise outcome.error
             else:
                 failed.append(outcome)
-        names = iter(())
-    for stream in watched(names, "rebuilding streams", every=1):
-        try:
-            rebuilt = rebuild(
-                projection,
-                store,
-                stream,
-                at=at,
-                known_at=known_at,
-                start=start,
-                allow_incomplete=allow_incomplete,
-                on_error=on_error,
-                clock=clock,
-            )
-        except OF_ONE_STREAM as error:
-            if strict:
-                raise
-            failed.append(StreamFailure(stream, error))
-        else:
-            yield rebuilt
     if failures is None and failed:
         raise RebuildsFailed(projection.name, {failure.stream: failure.error for failure in failed})
 
 
 OF_ONE_STREAM: Final = (FoldFailed, IncompleteStream, EventNotFound, ForeignKey, StoreDamaged)
+
+
+def _here(
+    projection: Projection[Any, Result],
+    store: Readable,
+    names: Iterable[str],
+    asked: Question,
+    clock: Callable[[], int] | None,
+) -> Generator[Rebuilt[Result] | StreamFailure]:
+    for stream in names:
+        try:
+            rebuilt = rebuild(
+                projection,
+                store,
+                stream,
+                at=asked.at,
+                known_at=asked.known_at,
+                start=asked.start,
+                allow_incomplete=asked.allow_incomplete,
+                on_error=asked.on_error,
+                clock=clock,
+            )
+        except OF_ONE_STREAM as error:
+            yield StreamFailure(stream, error)
+        else:
+            yield rebuilt
+
+
+def _elsewhere(
+    projection: Projection[Any, Result], store: Readable, names: Iterable[str], asked: Question, workers: int
+) -> Generator[Rebuilt[Result] | StreamFailure]:
+    crew = Workers(projection, store, asked, count=workers, code=code_of(projection))
+    with closing(crew.run_in_order(Task(share) for share in shares(names, workers))) as frames:
+        for kind, *facts in frames:
+            if kind == "state":
+                yield _from_frame(projection, facts)
+            else:
+                yield StreamFailure(facts[0], error_of(facts[1]))
 
 
 def to_frame(projection: Projection[Any, Result], rebuilt: Rebuilt[Result]) -> list[Any]:
@@ -244,31 +264,6 @@ def _from_frame(projection: Projection[Any, Result], frame: list[Any]) -> Rebuil
         complete=complete,
         warnings=tuple(RebuildWarning(kind, count, message, tuple(keys)) for kind, count, message, keys in warnings),
     )
-
-
-def _elsewhere(
-    projection: Projection[Any, Result], store: Readable, names: Iterable[str], asked: Question, workers: int
-) -> Iterator[Rebuilt[Result] | StreamFailure]:
-    crew = Workers(projection, store, asked, count=workers, code=code_of(projection))
-    with closing(crew.run_in_order(Task(share) for share in _shares(names, workers))) as frames:
-        for kind, *facts in frames:
-            if kind == "state":
-                yield _from_frame(projection, facts)
-            else:
-                yield StreamFailure(facts[0], error_of(facts[1]))
-
-
-def _shares(names: Iterable[str], workers: int) -> Iterator[list[str]]:
-    """First each stream alone, so that a few long ones are spread; of very many, several at once."""
-    remaining = iter(names)
-    for stream in islice(remaining, _ALONE * workers):
-        yield [stream]
-    while share := list(islice(remaining, _TOGETHER)):
-        yield share
-
-
-_ALONE: Final = 8  # for each worker
-_TOGETHER: Final = 16
 
 
 class _Watch:

@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Lock, Thread
@@ -26,15 +27,17 @@ from eventsourcing_kit.processes import command, frames, how_it_ended, write_fra
 from eventsourcing_kit.stores.url import absolute, parse_url
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable
+    from collections.abc import Generator, Iterable, Iterator
 
     from eventsourcing_kit.projection import Projection
     from eventsourcing_kit.stores.contract import Readable
 
-__all__ = ["Question", "Setup", "Task", "Workers", "check_workers", "code_of"]
+__all__ = ["Question", "Setup", "Task", "Workers", "check_workers", "code_of", "shares"]
 
 _WORKER: Final = "eventsourcing_kit.jobs.worker"  # by name, as it stands in a row above: it rebuilds
 _AHEAD: Final = 4  # tasks for each worker that may be under way or wait to be looked at
+_ALONE: Final = 8  # streams for each worker that are tasks of their own
+_TOGETHER: Final = 16  # of the streams behind them, in one task
 
 Frame = list[Any]
 
@@ -197,6 +200,15 @@ class Workers:
     def _crashed(self, task: Task, done: int, reason: str) -> FoldCrashed:
         stream = task.streams[done] if done < len(task.streams) else None
         return FoldCrashed(self._projection, stream=stream, reason=reason)
+
+
+def shares(names: Iterable[str], workers: int) -> Iterator[list[str]]:
+    """Streams for tasks: first each alone, so that a few long ones are spread; of very many, several at once."""
+    remaining = iter(names)
+    for stream in islice(remaining, _ALONE * workers):
+        yield [stream]
+    while share := list(islice(remaining, _TOGETHER)):
+        yield share
 
 
 def check_workers(count: int) -> None:

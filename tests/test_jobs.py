@@ -328,3 +328,17 @@ def test_workers_share_what_goes_to_stdout_or_one_file(desk: Desk) -> None:
     spread = desk.process("rebuild", "counting", "--all", "--at", "2026-03-05", "--workers", "2")
     assert (spread.code, spread.out) == (0, alone.out)
     assert len(alone.records) == 7
+
+
+def test_where_the_users_code_raised_is_said_of_a_worker_too(desk: Desk) -> None:
+    with freeze_time("2026-03-03T00:00:00Z"):
+        desk.store(envelope("Broken", stream="s-1", id="e-9", time="2026-03-02T12:00:00Z", note="canary"))
+    alone, spread = (
+        desk.process("rebuild", "counting", "s-1", "s-2", "--at", "2026-03-05", "--workers", workers)
+        for workers in ("1", "2")
+    )
+    said = [line for line in alone.talk if "projections/counting.py:" in line]
+    assert len(said) == 1
+    assert [line for line in spread.talk if "projections/counting.py:" in line] == said
+    assert (spread.code, spread.out) == (3, alone.out)
+    assert "canary" not in spread.err

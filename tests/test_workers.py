@@ -23,6 +23,7 @@ from eventsourcing_kit.errors import (
     StoreDamaged,
     StoreUnavailable,
 )
+from eventsourcing_kit.moment import from_rfc3339
 from eventsourcing_kit.testing import event
 from tests.counting import counting, loose
 from tests.eskit import ROOT, is_let_go
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
 
     from eventsourcing_kit.rebuilding import StreamFailure
     from eventsourcing_kit.stores.base import BaseStore
+
+
+NOW = from_rfc3339("2026-03-10T00:00:00Z")
 
 
 @pytest.fixture
@@ -67,10 +71,19 @@ def test_the_answers_and_their_order_are_those_of_one_process(
     counted(store, *(f"s-{number:03}" for number in range(90)))
     counted(store, "s-007", events=9)
     store.append(event("Unknown", stream="s-050"))
-    alone = all_facts(rebuild_all(counting, store, clock=lambda: 0, **question))  # type: ignore[arg-type]
-    spread = rebuild_all(counting, store, clock=lambda: 0, workers=workers, **question)  # type: ignore[arg-type]
+    alone = all_facts(rebuild_all(counting, store, clock=lambda: NOW, **question))  # type: ignore[arg-type]
+    spread = rebuild_all(counting, store, clock=lambda: NOW, workers=workers, **question)  # type: ignore[arg-type]
     assert len(alone) == 90
     assert all_facts(spread) == alone
+
+
+def test_workers_read_a_table_too(dynamodb_url: str) -> None:
+    with open_store(dynamodb_url) as table:
+        table.create_table()
+        counted(table, "a", "b", "c")
+        alone = all_facts(rebuild_all(counting, table, clock=lambda: NOW))
+        assert len(alone) == 3
+        assert all_facts(rebuild_all(counting, table, clock=lambda: NOW, workers=2)) == alone
 
 
 def test_a_list_keeps_its_order_and_the_last_event_is_whole(store: BaseStore) -> None:

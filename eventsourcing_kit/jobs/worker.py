@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from queue import Queue
 from threading import Thread
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -41,11 +42,15 @@ def main() -> None:
             work.do(task)
             tasks.task_done()
     except EventSourcingError as error:
-        write_frame(answers, ["error", facts_of(error)])
+        last = ["error", facts_of(error)]
     except SystemExit:
-        write_frame(answers, ["crashed", "the projections' code made Python exit"])
+        last = ["crashed", "the projections' code made Python exit"]
     except BaseException as error:  # noqa: BLE001 - a traceback would show what was in the events
-        write_frame(answers, ["crashed", f"{type(error).__name__} was raised"])
+        last = ["crashed", f"{type(error).__name__} was raised"]
+    else:
+        return
+    with suppress(OSError):  # nobody is there any more
+        write_frame(answers, last)
 
 
 def _take_away_pipes() -> None:
