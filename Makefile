@@ -3,11 +3,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
-CODE := eventsourcing_kit ingest projections tests benchmarks
+CODE := eventsourcing_kit ingest projections tests benchmarks examples
 SAM := .venv-sam
 BUILD ?= build
 
-.PHONY: demo test bench build-ingest clean
+.PHONY: demo test bench docs build-ingest clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.cli
@@ -21,6 +21,10 @@ test: $(VENV)/.dev $(SAM)/.done
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks
+
+# The pages of the example notebooks, with their output.
+docs: $(VENV)/.dev
+	$(BIN)/python -m examples.export
 
 # What `sam build` puts into its bucket, as a zip, for who deploys it in another way.
 build-ingest: | $(BIN)/python

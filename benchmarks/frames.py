@@ -3,10 +3,10 @@
     python -m benchmarks.frames                  100 streams of 1,000 events: half a minute
     python -m benchmarks.frames --streams 1000   a million events
 
-Each case runs once in each round; figures are of the processor time of this process, and the last column says how long
-the reading alone takes, or the list of dicts, as a multiple of the first line. "Beyond reading" is what all events
-together take for becoming a frame: the aim is at most 0.5 s for 100,000. The list of dicts is what people write without
-a kit for it: one dict for each event, of fewer columns, with a datetime and the values that are asked for.
+Each case runs once in each round; figures are of the processor time of this process. The last column says how many
+times as long as the reading alone each one takes. What all events together take beyond being read is the price of the
+frame: the aim is at most 0.5 s for 100,000. The list of dicts is what people write by themselves: a dict for each event
+with five of the frame's thirteen columns, a datetime, and the three values where they are asked for.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from eventsourcing_kit.errors import InvalidOption
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["json_check"]
+__all__ = ["json_check", "why"]
 
 
 def json_check(expression: str) -> Callable[[Any], bool]:
@@ -30,3 +30,17 @@ def json_check(expression: str) -> Callable[[Any], bool]:
         return found is not None and found is not False and found not in ("", [], {})
 
     return passes
+
+
+def why(error: Exception) -> str:
+    """What a check raised, with nothing of the state in it."""
+    from jmespath.exceptions import JMESPathTypeError, UnknownFunctionError
+
+    if isinstance(error, JMESPathTypeError):
+        expected = " or ".join(error.expected_types)
+        return (
+            f"{type(error).__name__} was raised, as {error.function_name}() takes {expected}, not {error.actual_type}"
+        )
+    if isinstance(error, UnknownFunctionError):  # its words are of the expression
+        return f"{type(error).__name__} was raised: {error}"
+    return f"{type(error).__name__} was raised"

@@ -250,7 +250,7 @@ class EndsAgree(EventSourcingError):
         if passes:
             reason = "the check passes at both ends, so nothing is wrong at the bad one; flips list what lies between"
         else:
-            reason = "the check fails at the good end already; name an earlier one, or one at which the state is right"
+            reason = "the check fails at the good end already (the initial one unless named); name one where it passes"
         super().__init__(f"projection '{projection}' over stream '{stream}': {reason}")
         self.projection = projection
         self.stream = stream
@@ -276,8 +276,10 @@ class CheckFailed(EventSourcingError):
 class FoldFailed(EventSourcingError):
     """`projection` could not fold the event `event_id` at `key` of `stream`; `fields` where a model refused them.
 
-    `event` is that event, and `state` the one before it. Where a question was asked over many events, `number` is the
-    event's place in its stream, and `answer` what had been found up to there, where that is an answer; else None.
+    `event` is that event, and `state` the one before it: from a fold or a rebuild as the handler left both, which may
+    have begun to change them in place. Where a question was asked over many events, they are as they were before, as it
+    folds once more for that; `number` is the event's place in its stream, and `answer` what had been found up to there,
+    where that is an answer; else None.
     """
 
     event: Any = None  # an Event

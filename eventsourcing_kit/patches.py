@@ -122,7 +122,7 @@ def at_pointer(document: Any, pointer: str) -> Any:
     for part in pointer[1:].split("/"):
         if isinstance(value, dict):
             value = value.get(part.replace("~1", "/").replace("~0", "~"), ABSENT)
-        elif isinstance(value, list) and _is_index(part) and int(part) < len(value):
+        elif isinstance(value, list) and _is_index(part, value) and int(part) < len(value):
             value = value[int(part)]
         else:
             return ABSENT
@@ -195,5 +195,6 @@ def _without_equal_items(ours: list[msgspec.Raw], theirs: list[msgspec.Raw]) -> 
     return [*blank, *before], [*blank, *after]
 
 
-def _is_index(part: str) -> bool:
-    return part.isascii() and part.isdigit() and (part == "0" or part[0] != "0")
+def _is_index(part: str, items: list[Any]) -> bool:
+    # No longer than the number of items: Python makes no int of more digits than some thousands.
+    return part.isascii() and part.isdigit() and (part == "0" or part[0] != "0") and len(part) <= len(str(len(items)))

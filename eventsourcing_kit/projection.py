@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import is_dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, Protocol, cast, overload
 
+import msgspec
 from typing_extensions import TypeVar  # with a default: the result is the state, unless there is a key
 
 from eventsourcing_kit.errors import FoldFailed, InvalidProjection
@@ -29,6 +31,8 @@ Function = TypeVar("Function", bound="Callable[..., Any]")
 Made = TypeVar("Made")
 
 _UNROUTED: Final[Any] = object()
+# What states may be where the initial one says little of them: a sum of prices begins at 0, too.
+_WIDER: Final[dict[type, Any]] = {type(None): Any, int: int | float}
 
 
 class Folded(NamedTuple, Generic[Made]):
@@ -95,6 +99,7 @@ class Projection(Generic[State, Result]):
         self._handlers: dict[str, Handler] = {}
         self._other: Handler | None = None
         self._routes: dict[str, Route | None] = {}
+        self._adapters: dict[type, TypeAdapter[Any]] = {}  # of one state
 
     @property
     def types(self) -> frozenset[str]:
@@ -237,8 +242,11 @@ class Projection(Generic[State, Result]):
     def from_json(self, text: bytes | str) -> Result:
         """A state of the initial state's type from the JSON that `to_json` made of one.
 
-        What that type does not declare, such as what lies in a bare `dict`, stays as JSON has it. Raises
-        InvalidProjection, which quotes nothing of it, where the text is no such state.
+        What that type does not declare, such as what lies in a bare `dict`, or the fields of a subclass, is not made
+        anew: it stays as JSON has it, or is left out. A state that begins as None may be anything, as JSON has it, and
+        one that begins as an integer any number.
+
+        Raises InvalidProjection, which quotes nothing of it, where the text is no such state.
         """
         from pydantic import ValidationError
 
@@ -249,28 +257,43 @@ class Projection(Generic[State, Result]):
             raise InvalidProjection(self.name, f"a text is no state of its type, at {', '.join(places)}") from None
 
     def to_json(self, state: Result) -> bytes:
-        """A state as JSON, through pydantic and the type of the initial state.
+        """A state as JSON, through pydantic and the type of the initial state; where that is a class and the state is
+        of a subclass, through the state's own.
 
         Raises InvalidProjection, which quotes nothing of it, where the state holds what JSON can not say.
         """
         from pydantic_core import PydanticSerializationError
 
         try:
-            return self._adapter.dump_json(cast("Any", state), warnings=False)  # they would quote the state
+            if self._key is None:
+                return self._dumped(state)
+            states = cast("dict[str, State]", state)
+            if not any(map(self._is_of_subclass, states.values())):
+                return self._adapter.dump_json(states, warnings=False)
+            return msgspec.json.encode({entity: msgspec.Raw(self._dumped(each)) for entity, each in states.items()})
         except PydanticSerializationError:
             reason = f"a state of the type {type(state).__name__} holds something that JSON can not say"
             raise InvalidProjection(self.name, reason) from None
 
+    def _dumped(self, state: object) -> bytes:
+        # The adapter of a type passes over the fields that only a subclass has.
+        kind = type(state) if self._is_of_subclass(state) else self._state_type
+        if kind not in self._adapters:
+            self._adapters[kind] = _adapter(_WIDER.get(kind, kind))
+        return self._adapters[kind].dump_json(state, warnings=False)  # they would quote the state
+
+    def _is_of_subclass(self, state: object) -> bool:
+        kind = type(state)
+        return kind is not self._state_type and _has_fields(kind) and issubclass(kind, self._state_type)
+
+    @cached_property
+    def _state_type(self) -> type:
+        return type(self._initial())
+
     @cached_property
     def _adapter(self) -> TypeAdapter[Any]:
-        from pydantic import TypeAdapter  # 50 ms that only a serialised state needs
-        from pydantic.errors import PydanticSchemaGenerationError
-
-        state_type: Any = type(self._initial())
-        try:
-            return TypeAdapter(state_type if self._key is None else dict[str, state_type])
-        except PydanticSchemaGenerationError:  # a defaultdict, say: then each value speaks for itself
-            return TypeAdapter(Any)
+        state_type: Any = _WIDER.get(self._state_type, self._state_type)
+        return _adapter(state_type if self._key is None else dict[str, state_type])
 
     def _route(self, type_: str) -> Route | None:
         if type_ not in self._routes:
@@ -310,6 +333,20 @@ def _check_definition(name: str, initial: object, version: int) -> object:
     if first is second and not _is_immutable(first):
         raise InvalidProjection(name, "initial answers the same object each time, which folds would then share")
     return first
+
+
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    from pydantic import TypeAdapter  # 50 ms that only a serialised state needs
+    from pydantic.errors import PydanticSchemaGenerationError
+
+    try:
+        return TypeAdapter(kind)
+    except PydanticSchemaGenerationError:  # a defaultdict, say: then each value speaks for itself
+        return TypeAdapter(Any)
+
+
+def _has_fields(kind: type) -> bool:
+    return is_dataclass(kind) or is_model(kind)
 
 
 def _is_immutable(value: object) -> bool:

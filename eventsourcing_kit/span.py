@@ -12,15 +12,18 @@ from __future__ import annotations
 
 import sys
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Final, TypeGuard
 
 from eventsourcing_kit.errors import EventNotFound, IncompleteStream
 from eventsourcing_kit.moment import from_rfc3339, to_canonical, to_microseconds
+from eventsourcing_kit.record import order
 from eventsourcing_kit.times import resolve
+from eventsourcing_kit.words import many
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from datetime import datetime
 
     from eventsourcing_kit.event import Event
@@ -40,6 +43,7 @@ class Point:
     ns: int
     number: int = _LAST  # the event's place in its stream
     key: str | None = None  # the event's
+    order: tuple[object, ...] | None = field(default=None, compare=False)  # its place among those of its moment
 
     @property
     def moment(self) -> str:
@@ -75,7 +79,7 @@ class Span:
             if not names_event(value):
                 return Point(resolve(value, tz=tz, now=now))
             number, event = find_event(store, stream, value)
-            return Point(event.moment_ns, number, event.key)
+            return Point(event.moment_ns, number, event.key, order(event))
 
         return cls(
             store,
@@ -109,10 +113,12 @@ class Span:
         known = to_microseconds(self.known_at_ns)  # UTC in fixed width, like what it is compared with
         return (event for event in events if event.recorded_at_text is None or event.recorded_at_text <= known)
 
-    def has_begun(self, number: int, event: Event) -> bool:
-        """Whether an event, the stream's `number`th, lies at or behind `start`."""
+    def has_begun(self, event: Event) -> bool:
+        """Whether an event lies at or behind `start`. Not told by numbers, which late events move."""
         start = self.start
-        return start is None or (event.moment_ns >= start.ns if start.key is None else number >= start.number)
+        if start is None or event.moment_ns != start.ns:
+            return start is None or event.moment_ns > start.ns
+        return start.order is None or order(event) >= start.order
 
     def numbered(
         self, behind: tuple[int, Event] | None = None, *, allow_incomplete: bool, asked_by: str
@@ -127,7 +133,9 @@ class Span:
         reading = replace(self, start=start).read()
         events = replace(self, start=None).cut(reading)
         if before is not None:
-            events = _behind(events, before.key)
+            # Where that event has expired since, others that come behind it may have done so, too.
+            gone = partial(self._check, reading, asked_by, allow_incomplete=allow_incomplete)
+            events = _behind(events, before, gone)
         known = None if self.known_at_ns is None else to_microseconds(self.known_at_ns)
         for number, event in enumerate(events, start=count + 1):
             if number == 1:
@@ -172,10 +180,11 @@ def find_event(store: Readable, stream: str, text: str) -> tuple[int, Event]:
     numbered = enumerate(store.read(stream), start=1)
     count = 0
     if wanted.isascii() and wanted.isdigit():
+        number = wanted.lstrip("0")  # as text: Python makes no int of more digits than some thousands
         for count, event in numbered:
-            if count == int(wanted):
+            if str(count) == number:
                 return count, event
-        reason = f"it has {count:,} events, counted from 1"
+        reason = f"it has {many(count, 'event')}, counted from 1"
         raise EventNotFound(where=f"stream '{stream}'", wanted=wanted, reason=reason)
     found = [(number, event) for number, event in numbered if wanted in (event.id, event.key)]
     if len(found) == 1:
@@ -191,11 +200,19 @@ def _known(store: Readable, stream: str, value: datetime | str, tz: str, now: in
     return recorded_ns(find_event(store, stream, value)[1])
 
 
-def _behind(events: Iterable[Event], key: str) -> Iterator[Event]:
-    for event in events:
-        if event.key == key:
+def _behind(events: Iterable[Event], before: Event, gone: Callable[[], None]) -> Iterator[Event]:
+    """Those behind an event, from its moment on; `gone` is called where it is not among them any more."""
+    remaining = iter(events)
+    for event in remaining:
+        if event.key == before.key:
             break
-    yield from events
+        if event.moment_ns > before.moment_ns:
+            gone()
+            yield event
+            break
+    else:
+        gone()
+    yield from remaining
 
 
 def _between(events: Iterable[Event], first: str | None, last: str | None) -> Iterator[Event]:

@@ -90,7 +90,8 @@ def test_without_its_extra_the_command_line_says_what_to_install(desk: Desk) -> 
 def test_without_boto3_a_table_says_what_to_install(desk: Desk) -> None:
     code, err = without(desk, "boto3", "streams", "--store", "dynamodb://events")
     assert code == 2
-    assert err == "eskit: this needs the library 'boto3': pip install 'eventsourcing-kit[aws]'\n"
+    said = "found 'no boto3', expected the library boto3: pip install 'eventsourcing-kit[aws]'"
+    assert err == f"eskit: open_store: {said}\n"
 
 
 def test_without_rich_there_are_no_tables(desk: Desk) -> None:

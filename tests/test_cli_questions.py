@@ -100,13 +100,15 @@ def test_tables_for_people(desk: Desk) -> None:
     assert "as known then" in desk.run(*ASKED["revisions"], "--format", "table").out
 
 
-def test_what_is_not_there_is_said(desk: Desk) -> None:
-    nothing = desk.run("diff", "account", "order-17", "event:3", "event:4", "--format", "table")
-    assert (nothing.code, nothing.out, nothing.talk[-1]) == (0, "", "eskit: no difference")
-    nothing = desk.run("blame", "account", "order-17", "/nowhere", "--format", "table")
+@pytest.mark.parametrize("format", ["table", "jsonl"])
+def test_what_is_not_there_is_said(desk: Desk, format: str) -> None:  # noqa: A002 - the option's name
+    nothing = desk.run("diff", "account", "order-17", "event:3", "event:4", "--format", format)
+    assert (nothing.code, nothing.out) == (0, "")
+    assert nothing.talk[-1] == "eskit: no difference; 'eskit timeline' shows what each event changed"
+    nothing = desk.run("blame", "account", "order-17", "/nowhere", "--format", format)
     assert (nothing.code, nothing.out) == (0, "")
     assert "no event set '/nowhere'" in nothing.err
-    nothing = desk.run("timeline", "account", "nobody", "--format", "table")
+    nothing = desk.run("timeline", "account", "nobody", "--format", format)
     assert (nothing.code, nothing.out) == (0, "")
     assert "stream 'nobody' has no event" in nothing.err
 
@@ -136,6 +138,7 @@ def test_a_check_that_raises_is_the_users(desk: Desk) -> None:
     done = desk.run("bisect", "account", "order-17", "length(balance) < `0`", "--good", "event:1")
     assert done.code == 3
     assert "after event 'paid-1'" in done.err
+    assert "JMESPathTypeError was raised, as length() takes string or array or object, not number" in done.talk[-1]
 
 
 UP_TO_THERE = {
@@ -169,6 +172,8 @@ def test_where_a_handler_raises_there_is_the_answer_up_to_there_and_the_state_be
     assert "secret" not in done.err
     assert "projections/account.py:12 in paid" in done.err
     table = desk.run(*arguments, "--format", "table")
+    found_in_table, _, _ = table.out.partition("raised at event 5")
+    assert [name for name in UP_TO_THERE[question] if name not in found_in_table] == []
     assert "raised at event 5 'Paid', id paid-9; the state before it:" in table.out
     assert '"balance": -15' in table.out
 

@@ -366,6 +366,7 @@ def test_the_event_is_found_by_id_or_key_in_all_streams_or_by_number_in_one(shop
     ("arguments", "said"),
     [
         (["e-0"], "no stream has an event with the id or key 'e-0'"),
+        (["event:3"], "no stream has an event with the id or key '3'; a number needs --stream"),
         (["e-0", "--stream", "order-17"], "names no event of stream 'order-17'"),
         (["e-3", "--stream", "order-18"], "names no event of stream 'order-18'"),
         (["e-3", "--projection", "nobody"], "'nobody' was not found"),

@@ -128,6 +128,8 @@ def test_check_ties_says_for_each_projection_whether_it_depends_on_the_order(des
     assert (last["depends"], last["stream"]) == (True, "order-1")
     assert [event["type"] for event in last["other"]] == ["Placed", "Paid"]
     assert desk.run("check-ties", "order-2", "--projection", "last").code == 0
+    done = desk.run("check-ties", "order-2", "last", "--projection", "last")
+    assert done.talk[-1] == "eskit: not covered: stream 'last' has no event"
     desk.write("projections/missing.py", "import nothing_of_that_name")
     done = desk.run("check-ties", "--all", "--projection", "broken", "--projection", "last")
     assert done.code == 3
@@ -137,6 +139,13 @@ def test_check_ties_says_for_each_projection_whether_it_depends_on_the_order(des
         done = desk.run("check-ties", "--all")
     assert "eskit: left out: 'projections.missing': ModuleNotFoundError: No module named" in done.err
     assert [record["projection"] for record in done.records] == ["broken", "colours", "last", "other", "total"]
+
+
+def test_check_ties_without_a_projection_has_checked_nothing(desk: Desk) -> None:
+    desk.write("bare.py", "")
+    done = desk.run("check-ties", "--all", "--app", "bare")
+    assert (done.code, done.out) == (2, "")
+    assert "there is no projection to check" in done.err
 
 
 def test_check_ties_on_a_terminal_is_a_table(desk: Desk) -> None:

@@ -186,6 +186,15 @@ def test_a_pattern_that_names_no_history_is_an_error(folder: Path) -> None:
             assert_replay(folder / pattern, orders())
 
 
+def test_a_folder_is_taken_as_it_is_called_and_only_the_pattern_is_one(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    odd = (folder / "h").rename(folder / "orders [march]")
+    monkeypatch.chdir(odd)
+    caller = compile("assert_replay('a*.jsonl', projection)", "test_x.py", "exec")
+    exec(caller, {"assert_replay": assert_replay, "projection": orders(), "__file__": str(odd / "test_x.py")})  # noqa: S102 - a caller in that folder
+
+
 def test_a_pattern_starts_from_the_folder_of_the_file_that_calls(folder: Path) -> None:
     (folder / "deep").mkdir()
     code = compile("assert_replay('../h/a*.jsonl', projection)", "test_x.py", "exec")

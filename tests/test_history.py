@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from eventsourcing_kit import Event, Projection, bisect, blame, diff, history, open_store, revisions
-from eventsourcing_kit.errors import CheckFailed, EndsAgree, FoldFailed, IncompleteStream, InvalidOption
+from eventsourcing_kit.errors import (
+    CheckFailed,
+    EndsAgree,
+    FoldFailed,
+    IncompleteStream,
+    InvalidOption,
+    InvalidProjection,
+)
 from eventsourcing_kit.testing import Clock, event
 
 if TYPE_CHECKING:
@@ -138,6 +145,16 @@ def poisoned(memory: BaseStore) -> BaseStore:
     return memory
 
 
+def test_a_history_from_an_event_on_begins_there_though_late_events_come_in_before_it(memory: BaseStore) -> None:
+    memory.append_many(payments(1, 2, 3))
+    answer = history(accounts, memory, "order-17", start="event:2")
+    memory.append(event("Paid", time="2026-03-01T10:00:00Z", id="late", amount=4))
+    assert [(step.number, step.event.id, step.state.balance) for step in answer] == [
+        (3, "paid-1", 7),
+        (4, "paid-2", 10),
+    ]
+
+
 def test_a_history_goes_up_to_the_event_at_which_a_handler_raises(poisoned: BaseStore) -> None:
     steps: list[Any] = []
     with pytest.raises(FoldFailed) as failed:
@@ -214,6 +231,22 @@ def test_the_ends_of_a_bisection_have_to_differ(memory: BaseStore) -> None:
         bisect(accounts, memory, "order-17", "balance <")
 
 
+def test_a_bisection_whose_good_event_expires_meanwhile_is_incomplete() -> None:
+    clock = Clock("2026-03-01T12:00:00Z")
+    with open_store("sqlite://?retention_days=1", clock=clock) as store:
+        store.append_many(payments(1, 2, 3))
+
+        def check(state: Account) -> bool:
+            clock.set("2026-03-02T11:00:01Z")  # a day behind the second event
+            return state.balance < 4
+
+        with pytest.raises(IncompleteStream):
+            bisect(accounts, store, "order-17", check, good="event:2")
+        clock.set("2026-03-01T12:00:00Z")
+        found = bisect(accounts, store, "order-17", check, good="event:2", allow_incomplete=True)
+        assert found.event.id == "paid-2"
+
+
 def test_a_check_that_raises_is_named_with_the_event_and_without_its_words(memory: BaseStore) -> None:
     memory.append_many(payments(1, 2))
     with pytest.raises(CheckFailed, match="at the initial state: KeyError was raised") as failed:
@@ -221,8 +254,17 @@ def test_a_check_that_raises_is_named_with_the_event_and_without_its_words(memor
     assert isinstance(failed.value.__cause__, KeyError)
     with pytest.raises(CheckFailed, match=r"after event 'paid-1' \('2026-03-01T11:00:01.000Z#Paid'\): KeyError"):
         bisect(tagged, memory, "order-17", lambda state: state["paid-0"], good=at(0))
-    with pytest.raises(CheckFailed, match="JMESPathTypeError was raised"):
+    with pytest.raises(CheckFailed, match=r"as length\(\) takes string or array or object, not number; it has to"):
         bisect(accounts, memory, "order-17", "length(balance) < `1`")
+    with pytest.raises(CheckFailed, match=r"UnknownFunctionError was raised: Unknown function: size\(\)"):
+        bisect(accounts, memory, "order-17", "size(balance) < `1`")
+
+
+def test_a_state_that_json_can_not_say_is_not_the_checks_fault(memory: BaseStore) -> None:
+    memory.append_many(payments(1))
+    beyond: Projection[object, object] = Projection("beyond", initial=object)
+    with pytest.raises(InvalidProjection, match="'beyond': a state of the type object"):
+        bisect(beyond, memory, "order-17", "@ == `1`")
 
 
 def test_a_check_that_goes_to_and_fro_is_told_by_its_flips(memory: BaseStore) -> None:
@@ -236,7 +278,7 @@ def test_a_check_that_goes_to_and_fro_is_told_by_its_flips(memory: BaseStore) ->
         (4, True),
         (5, False),
     ]
-    assert (found.before.balance, found.after.balance, found.folds) == (0, 1, 2)
+    assert (found.before.balance, found.after.balance, found.folds) == (0, 1, 3)
 
 
 # Expiry and knowledge

@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from pydantic import BaseModel, ConfigDict, Field
@@ -11,6 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from eventsourcing_kit import Event, Projection, Upcasters
 from eventsourcing_kit.errors import FoldFailed, InvalidProjection
 from eventsourcing_kit.testing import event
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 @dataclass(frozen=True)
@@ -22,6 +25,10 @@ class Order:
 PLACED = event("OrderPlaced", stream="order-17", time="2026-03-01T11:00:00Z", total=5)
 PAID = event("OrderPaid", stream="order-17", time="2026-03-01T12:00:00Z", total=5)
 SENT = event("OrderSent", stream="order-17", time="2026-03-01T13:00:00Z")
+
+
+def _nothing() -> None:
+    return None
 
 
 def see(state: Order, event: Event) -> Order:
@@ -284,6 +291,38 @@ def test_a_state_is_serialised_through_pydantic() -> None:
     assert Projection("lines", initial=int, key=lambda event: event.id).to_json({"a": 4}) == b'{"a":4}'
     tree: Projection[dict[str, Any]] = Projection("tree", initial=dict)
     assert tree.to_json({"é": [1, None]}) == '{"é":[1,null]}'.encode()
+
+
+def test_a_state_of_a_subclass_is_serialised_with_all_its_fields() -> None:
+    @dataclass(frozen=True)
+    class Paid(Order):
+        by: str = "card"
+
+    class Draft(BaseModel):
+        lines: int = 0
+
+    class Sent(Draft):
+        carrier: str
+
+    assert Projection("orders", initial=Order).to_json(Paid(total=5)) == b'{"total":5,"seen":[],"by":"card"}'
+    assert Projection("drafts", initial=Draft).to_json(Sent(carrier="post")) == b'{"lines":0,"carrier":"post"}'
+    entities = Projection("entities", initial=Draft, key=lambda event: event.id)
+    states = {"é": Draft(lines=1), "b": Sent(carrier="post")}
+    assert entities.to_json(states) == '{"é":{"lines":1},"b":{"lines":0,"carrier":"post"}}'.encode()
+
+
+@pytest.mark.parametrize(
+    ("initial", "states"), [(_nothing, [None, {"a": 1}, [1], 1.0]), (int, [0, 5, 0.5, 5.0, 2**70])]
+)
+def test_a_state_comes_back_from_json_where_the_first_one_says_little_of_those_that_follow(
+    initial: Callable[[], Any], states: list[Any]
+) -> None:
+    plain: Projection[Any] = Projection("plain", initial=initial)
+    keyed: Projection[Any, dict[str, Any]] = Projection("keyed", initial=initial, key=lambda event: event.id)
+    for state in states:
+        found = plain.from_json(plain.to_json(state))
+        assert (found, type(found)) == (state, type(state))
+        assert keyed.from_json(keyed.to_json({"a": state})) == {"a": state}
 
 
 def test_a_state_that_json_can_not_say_is_refused() -> None:

@@ -18,6 +18,9 @@ from pathlib import Path
 
 import pytest
 
+import eventsourcing_kit
+from eventsourcing_kit import testing
+
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
@@ -108,7 +111,15 @@ def test_mypy_is_strict_with_a_page(page: Path, tmp_path: Path) -> None:
         else:
             session.append(block)
     (tmp_path / "session.py").write_text("\n".join(session))
-    command = [sys.executable, "-m", "mypy", "--strict", "--config-file", str(ROOT / "pyproject.toml"), "session.py"]
+    command = [sys.executable, "-m", "mypy", "--strict", "--config-file", str(ROOT / "pyproject.toml")]
+    # What has been checked of the kit already is not checked again for each page.
+    command += ["--cache-dir", str(ROOT / ".mypy_cache"), "session.py"]
     environment = {**os.environ, "MYPYPATH": f"{tmp_path}{os.pathsep}{ROOT}"}
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
+
+
+def test_every_public_name_stands_on_a_page() -> None:
+    text = "\n".join(page.read_text() for page in PAGES)
+    names = {*eventsourcing_kit.__all__, *testing.__all__}
+    assert sorted(name for name in names if not re.search(rf"\b{name}\b", text)) == []

@@ -12,6 +12,7 @@ from eventsourcing_kit import open_store, parse, similar_trails, trail
 from eventsourcing_kit.errors import InvalidOption
 from eventsourcing_kit.record import split_key
 from eventsourcing_kit.testing import Clock, envelope
+from tests.hostile import Elements
 from tests.rows import RawRows, older
 
 if TYPE_CHECKING:
@@ -218,7 +219,9 @@ def test_as_a_table_it_has_a_row_for_each_type(memory: BaseStore) -> None:
         "delay_90": 40.0,
         "standing": "overdue",
     }
-    assert "Trail mine beside 3 others that began with Placed" in answer._repr_html_()
+    page = Elements(answer._repr_html_()).shown
+    assert "Trail mine beside 3 others that began with Placed" in page
+    assert "Shipped011267%30s40soverdue" in page
 
 
 @given(st.lists(st.lists(st.tuples(st.sampled_from("ABC"), st.integers(0, 9)), min_size=1, max_size=6), max_size=6))

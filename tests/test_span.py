@@ -83,6 +83,10 @@ def test_an_id_of_digits_is_a_number_and_its_key_names_it_still(store: BaseStore
     [
         ("event:6", "'event:6' names no event of stream 'order-17': it has 5 events, counted from 1"),
         ("event:0", "'event:0' names no event of stream 'order-17': it has 5 events, counted from 1"),
+        (
+            f"event:{'9' * 5_000}",
+            f"'event:{'9' * 5_000}' names no event of stream 'order-17': it has 5 events, counted from 1",
+        ),
         ("event:nobody", "'event:nobody' names no event of stream 'order-17': none has that id or key"),
         ("event:", "'event:' names no event of stream 'order-17': none has that id or key"),
     ],

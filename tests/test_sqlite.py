@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import random
 import sqlite3
 import threading
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import apsw
 import pytest
 
-from eventsourcing_kit import Event, open_store
+from eventsourcing_kit import Event, Projection, bisect, history, open_store, rebuild
 from eventsourcing_kit.errors import EventConflict, StoreDamaged, StoreNotFound, StoreUnavailable
 from eventsourcing_kit.stores.contract import Counts, Store
 from eventsourcing_kit.stores.sqlite import _CORRELATED, _CORRELATIONS, SQLiteStore, _retry_busy
@@ -587,3 +588,24 @@ def test_an_sqlite_without_that_race_is_taken(file: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(apsw, "sqlite_lib_version", lambda: version)
     with opened(file) as store:
         assert store.append(event("OrderPlaced")) == "stored"
+
+
+@pytest.mark.parametrize("use", ["read", "types", "history", "bisect", "event"])
+def test_what_is_left_half_way_lets_go_of_its_connection_at_once(file: Path, use: str) -> None:
+    counts = Projection("counts", initial=int)
+    counts.on()(lambda state, _: state + 1)
+    uses: dict[str, Callable[[SQLiteStore], object]] = {
+        "read": lambda store: next(store.read(STREAM)),
+        "types": lambda store: next(store.read(STREAM, types=["Noted"])),
+        "history": lambda store: next(iter(history(counts, store, STREAM))),
+        "bisect": lambda store: bisect(counts, store, STREAM, "@ < `17`"),
+        "event": lambda store: rebuild(counts, store, STREAM, at="event:3"),
+    }
+    gc.disable()
+    try:
+        with opened(file) as store:
+            store.append_many(events(40))
+            uses[use](store)
+        assert not [each for each in apsw.connections() if Path(each.filename) == file]
+    finally:
+        gc.enable()

@@ -348,9 +348,10 @@ def test_where_no_widget_shows_there_is_the_place_as_inert_html(bank: BaseStore)
         assert bundle is not None
         assert "application/vnd.jupyter.widget-view+json" in bundle[0]
         page = Elements(bundle[0]["text/html"])
-        assert page.names <= {"div", "style", "p", "table", "thead", "tbody", "tr", "th", "td", "pre"}
+        assert page.names <= {"div", "style", "p", "table", "thead", "tbody", "tr", "th", "td", "pre", "del", "ins"}
         assert f"{index} of {len(HOSTILE)}" in page.shown
         assert f'"balance": {index * (index + 1) // 2}' in page.shown
+        assert index == 0 or f"/balance {index * (index - 1) // 2} → {index * (index + 1) // 2}" in page.shown
     assert repr(slider) == "<TimeSlider of 'accounts: order-17': 13 of 13, at '2026-03-01T00:00:13.000000000Z'>"
 
 

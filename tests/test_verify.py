@@ -115,6 +115,9 @@ def test_twenty_clean_projections_are_the_same_everywhere(tmp_path: Path) -> Non
     ran = {variant.changed: variant.streams for variant in verification.variants if not variant.skipped}
     assert set(ran.values()) == {3}
     assert verification.to_dicts() == []
+    page = verification._repr_html_()
+    assert "hash seed" in page  # what has been tried
+    assert "this store is not read in pages" in page
 
 
 def test_a_second_fault_is_found_behind_one_that_differs_everywhere(store: BaseStore) -> None:

@@ -34,7 +34,8 @@ _LONGEST: Final = 60  # characters of a value in a table
 def show(printer: Printer, answer: Tabular) -> None:
     """An answer as a table with a summary, or as its rows."""
     if not printer.is_table:
-        printer.answer(answer)
+        if not printer.answer(answer):
+            _say_nothing(answer)
         return
     for kind, shown in _SHOWN.items():
         if isinstance(answer, kind):
@@ -68,7 +69,7 @@ def _show_history(printer: Printer, answer: History[Any]) -> None:
 
     printer.table(("#", "moment", "type", "id", "change"), counted(), dispensable=("id",))
     if not shown:
-        say(f"stream '{answer.stream}' has no event up to then")
+        _say_nothing(answer)
 
 
 def _show_diff(printer: Printer, answer: Diff[Any]) -> None:
@@ -79,7 +80,7 @@ def _show_diff(printer: Printer, answer: Diff[Any]) -> None:
         rows.append((place, *_values(each), f"{answer.numbers[each.path]} {event.type}", event.id))
     printer.table(("place", "old", "new", "touched last by #", "id"), rows, dispensable=("id",))
     if not rows:
-        say("no difference")
+        _say_nothing(answer)
 
 
 def _show_blame(printer: Printer, answer: Blame) -> None:
@@ -89,7 +90,7 @@ def _show_blame(printer: Printer, answer: Blame) -> None:
     ]
     printer.table(("#", "moment", "type", "old", "new", "id"), rows, dispensable=("id", "moment"))
     if not rows:
-        say(f"no event set '{answer.pointer}'; 'eskit timeline' shows which places there are")
+        _say_nothing(answer)
 
 
 def _show_bisection(printer: Printer, answer: Bisection[Any]) -> None:
@@ -132,6 +133,16 @@ _SHOWN: Final[dict[type[Any], Any]] = {
     Bisection: _show_bisection,
     Revisions: _show_revisions,
 }
+
+
+def _say_nothing(answer: Tabular) -> None:
+    """Why an answer is empty. A mistyped stream or place looks like that, also in a pipe."""
+    if isinstance(answer, History):
+        say(f"stream '{answer.stream}' has no event in that time")
+    if isinstance(answer, Diff):
+        say("no difference; 'eskit timeline' shows what each event changed")
+    if isinstance(answer, Blame):
+        say(f"no event set '{answer.pointer}'; 'eskit timeline' shows which places there are")
 
 
 def _changes(changed: Iterable[Alteration]) -> str:

@@ -87,13 +87,7 @@ def reported() -> Iterator[None]:
 def say_error(error: BaseException) -> None:
     """The error in one line; where a user's function raised, also the last places in their code."""
     say(_sentence(error))
-    cause = (
-        error.__cause__
-        if isinstance(error, (CheckFailed, FoldFailed))
-        else error
-        if isinstance(error, SystemExit)
-        else None
-    )
+    cause = error.__cause__ if isinstance(error, FoldFailed) else error if isinstance(error, SystemExit) else None
     if cause is not None:
         frames = _frames(cause)
         users = [frame for frame in frames if _is_users(frame.file)]

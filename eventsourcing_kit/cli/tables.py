@@ -68,14 +68,17 @@ class Printer:
             text = f'{text[:-1]},"{name}":{value}}}'
         self.line(inert_json(text))
 
-    def answer(self, answer: Tabular) -> None:
-        """Each row of an answer: as JSON Lines, or as CSV."""
+    def answer(self, answer: Tabular) -> bool:
+        """Each row of an answer: as JSON Lines, or as CSV. False where nothing was written; CSV has its heading."""
         if self._is_csv:
             with self._csv_file() as file:
                 answer.to_csv(file)
-            return
+            return True
+        written = False
         for line in answer.to_json_lines():
             self.line(line)
+            written = True
+        return written
 
     def line(self, text: str) -> None:
         """A line that is a JSON object already."""
@@ -112,22 +115,10 @@ class Printer:
         """A table that starts to show before all rows are there; the first ones decide how wide its columns are.
 
         Where it is wider than the terminal, `dispensable` columns are left out, the first one named first, which is
-        said; then values are folded. Nothing is cut off.
+        said; then values are folded. Nothing is cut off. Where the rows end with an error, it is raised below them.
         """
-        remaining = iter(rows)
-        first = list(islice(remaining, _CHUNK))
-        if not first:
-            return
-        cells = [[cell(value) for value in row] for row in (headings, *first)]
-        widths = [max(map(_width, column)) for column in zip(*cells, strict=True)]
-        shown, missing = _fitting(headings, widths, dispensable, room=self.console.width)
-        if missing:
-            names = ", ".join(f"'{name}'" for name in missing)
-            say(f"no room here for {names}; --format jsonl has everything")
-        fits = _total([widths[place] for place in shown]) <= self.console.width
-        columns = [(headings[place], widths[place] if fits else None) for place in shown]
-        for number, chunk in enumerate(_chunks(chain(first, remaining))):
-            self._show_rows(columns, [[row[place] for place in shown] for row in chunk], head=number == 0)
+        with _up_to_an_error(rows) as remaining:
+            self._show_table(headings, remaining, dispensable)
 
     def facts(self, pairs: Iterable[tuple[str, str]], *, indent: str = "") -> None:
         """Names and values in two columns."""
@@ -166,6 +157,23 @@ class Printer:
             self._progress.close()
             self._progress = None
 
+    def _show_table(
+        self, headings: Sequence[str], remaining: Iterator[Sequence[str]], dispensable: Sequence[str]
+    ) -> None:
+        first = list(islice(remaining, _CHUNK))
+        if not first:
+            return
+        cells = [[cell(value) for value in row] for row in (headings, *first)]
+        widths = [max(map(_width, column)) for column in zip(*cells, strict=True)]
+        shown, missing = _fitting(headings, widths, dispensable, room=self.console.width)
+        if missing:
+            names = ", ".join(f"'{name}'" for name in missing)
+            say(f"no room here for {names}; --format jsonl has everything")
+        fits = _total([widths[place] for place in shown]) <= self.console.width
+        columns = [(headings[place], widths[place] if fits else None) for place in shown]
+        for number, chunk in enumerate(_chunks(chain(first, remaining))):
+            self._show_rows(columns, [[row[place] for place in shown] for row in chunk], head=number == 0)
+
     def _show_rows(
         self, columns: Sequence[tuple[str, int | None]], rows: Iterable[Sequence[str]], *, head: bool
     ) -> None:
@@ -178,6 +186,22 @@ class Printer:
         for row in rows:
             table.add_row(*(Text(cell(value)) for value in row))  # Text: `[red]` in a name is just a name
         self.console.print(table)
+
+
+@contextmanager
+def _up_to_an_error(rows: Iterable[Sequence[str]]) -> Iterator[Iterator[Sequence[str]]]:
+    """The rows, which end where they raise; that is raised once those before it have been used."""
+    errors: list[Exception] = []
+
+    def given() -> Iterator[Sequence[str]]:
+        try:
+            yield from rows
+        except Exception as error:  # noqa: BLE001 - whatever it is, the rows in front of it were an answer
+            errors.append(error)
+
+    yield given()
+    if errors:
+        raise errors[0]
 
 
 def _csv_cell(raw: str) -> str:

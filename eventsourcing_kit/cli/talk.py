@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import TextIO
 
 from eventsourcing_kit.inert import visible
+from eventsourcing_kit.words import many
 
 __all__ = ["many", "say", "silence"]
 
@@ -26,8 +27,3 @@ def silence(stream: TextIO) -> None:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())
         os.close(nowhere)
-
-
-def many(count: int, noun: str) -> str:
-    """`1 stream`, `2,000 streams`."""
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

@@ -109,7 +109,8 @@ def _find(store: Readable, event: str) -> tuple[int, Event]:
             found += [(number, each) for number, each in numbered if wanted in (each.id, each.key)]
             progress.update(done=count, note=many(count, "stream"))
     if not found:
-        raise UsageProblem(f"no stream has an event with the id or key '{wanted}'")
+        hint = "; a number needs --stream" if wanted.isdecimal() else ""
+        raise UsageProblem(f"no stream has an event with the id or key '{wanted}'{hint}")
     if len(found) > 1:
         shown = ", ".join(f"event:{number} in '{each.stream}'" for number, each in found[:_SHOWN])
         more = ", ..." if len(found) > _SHOWN else ""

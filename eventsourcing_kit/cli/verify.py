@@ -175,10 +175,15 @@ def check_ties(
         projections = [catalog.get(name) for name in names] if names else list(catalog)
         for problem in () if names else catalog.problems:
             say(f"left out: {problem}")
+        if not projections:
+            raise UsageProblem("there is no projection to check; --app MODULE names another place")
         window.tell()
         with printer.progress("trying orders"):
             answer = checked(projections, store, chosen, at=window.at, known_at=window.known_at, orders=orders)
         _show_checks(printer, answer)
+        for stream in streams or ():
+            if next(store.read(stream), None) is None:  # a projection's name, say, where a stream's is due
+                say(f"not covered: stream '{stream}' has no event")
     failures = [failure for check in answer for failure in check.failures]
     _end(different=any(check.depends for check in answer), failures=failures)
 

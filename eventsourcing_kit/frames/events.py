@@ -137,8 +137,8 @@ class Events(Tabular):
         try:
             return self._details.of(events)
         except zlib.error:
-            names = f"'{events[0].key}' to '{events[-1].key}'" if len(events) > 1 else f"'{events[0].key}'"
-            reason = f"a detail of {names} in stream '{events[0].stream}' does not unpack"
+            broken = next(event for event in events if not _unpacks(event))
+            reason = f"the detail of '{broken.key}' in stream '{broken.stream}' does not unpack"
             raise StoreDamaged(self._store.url, reason) from None
 
     def _chosen(self) -> Iterable[str]:
@@ -189,6 +189,13 @@ def _free(name: str) -> str:
     if any(column.name == name for column in COLUMNS):
         raise InvalidOption("columns", found=name, expected="a name that no column of every event has")
     return name
+
+
+def _unpacks(event: Event) -> bool:
+    try:
+        return isinstance(event.detail_json, str)
+    except zlib.error:
+        return False
 
 
 def _recorded(event: Event) -> int | None:

@@ -19,6 +19,7 @@ from eventsourcing_kit.frames.html import OTHERS, PALETTE
 from eventsourcing_kit.frames.libraries import library
 from eventsourcing_kit.inert import inert_json, visible
 from eventsourcing_kit.moment import MAX_NS, MIN_NS, to_canonical
+from eventsourcing_kit.words import many
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -47,10 +48,11 @@ _WIDTHS: Final = (
         _DAY,
         7 * _DAY,
         28 * _DAY,
-        364 * _DAY,
-        3_640 * _DAY,
-        36_400 * _DAY,
-        364_000 * _DAY,
+        84 * _DAY,
+        336 * _DAY,
+        3_360 * _DAY,
+        33_600 * _DAY,
+        336_000 * _DAY,
     ),
 )
 _HELD: Final = 10_000  # bins that are counted at once
@@ -101,7 +103,7 @@ def over_time(events: Iterable[tuple[int | None, str]], *, title: str) -> alt.Ch
     ]
     altair = _altair()
     chart: alt.Chart = _finished(
-        _chart(altair, rows, title, f"{counts.total():,} events in steps of {_duration(width)}")
+        _chart(altair, rows, title, f"{many(counts.total(), 'event')} in steps of {_duration(width)}")
         .mark_bar(orient="vertical", binSpacing=0)
         .encode(
             x=_time_axis(altair, "from"),
@@ -136,9 +138,9 @@ def lateness(events: Iterable[tuple[int | None, int | None, str]], *, title: str
         {"type": _label(type_), "late": _LATENESS[place][1], "events": count, "of all": count / totals.total()}
         for (type_, place), count in sorted(merged.items())
     ]
-    told = f"{totals.total():,} events, recorded so long after their moment"
+    told = f"{many(totals.total(), 'event')}, recorded so long after their moment"
     if unknown:
-        told += f"; {unknown:,} more do not say when"
+        told += f"; {unknown:,} more {'does' if unknown == 1 else 'do'} not say when"
     altair = _altair()
     base = _chart(altair, rows, title, told).encode(
         x=altair.X(
@@ -196,7 +198,7 @@ def line(points: Iterable[Point], *, title: str, value: str = "value") -> alt.Ch
         }
         for point in kept
     ]
-    told = f"{len(given):,} values" + (f", {len(kept):,} of them shown" if len(kept) < len(given) else "")
+    told = many(len(given), "value") + (f", {len(kept):,} of them shown" if len(kept) < len(given) else "")
     altair = _altair()
     axis = _label(value)
     if numeric:
@@ -242,7 +244,7 @@ def waterfall(bars: Iterable[Bar], *, title: str) -> alt.LayerChart:
         }
         for number, bar in enumerate(given[:BARS], 1)
     ]
-    told = f"{len(given):,} lines" if len(given) <= BARS else f"the first {BARS:,} of {len(given):,} lines"
+    told = many(len(given), "line") if len(given) <= BARS else f"the first {BARS:,} of {len(given):,} lines"
     altair = _altair()
     kinds = _main_types(Counter(bar.kind for bar in given), {})
     for row, bar in zip(rows, given, strict=False):

@@ -8,6 +8,7 @@ from eventsourcing_kit.errors import EventSourcingError
 from eventsourcing_kit.frames import html
 from eventsourcing_kit.inert import inert_json, visible
 from eventsourcing_kit.moment import to_canonical
+from eventsourcing_kit.words import many
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -86,9 +87,9 @@ def rebuilt_text(rebuilt: _Rebuilt) -> str:
     """The same on one line, with the state as Python shows it."""
     at = "" if rebuilt.at_ns is None else f" at {to_canonical(rebuilt.at_ns)}"
     known = "" if rebuilt.known_at_ns is None else f" known at {to_canonical(rebuilt.known_at_ns)}"
-    told = [_many(rebuilt.events, "event"), "complete" if rebuilt.complete else "incomplete"]
+    told = [many(rebuilt.events, "event"), "complete" if rebuilt.complete else "incomplete"]
     if rebuilt.warnings:
-        told.append(_many(len(rebuilt.warnings), "warning"))
+        told.append(many(len(rebuilt.warnings), "warning"))
     state = visible(repr(rebuilt.state))
     state = state if len(state) <= _STATE else f"{state[:_STATE]}…"
     name = f"{rebuilt.projection} v{rebuilt.version}"
@@ -108,7 +109,3 @@ def state_lines(state: Any) -> str:
 
 def _moment(ns: int | None, otherwise: str) -> str:
     return otherwise if ns is None else to_canonical(ns)
-
-
-def _many(count: int, noun: str) -> str:
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

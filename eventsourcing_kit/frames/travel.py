@@ -15,7 +15,6 @@ import traitlets
 
 from eventsourcing_kit.errors import EventSourcingError
 from eventsourcing_kit.frames import html
-from eventsourcing_kit.frames.columns import Column
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +24,6 @@ __all__ = ["Shown", "TimeSlider"]
 Shown = tuple[str | None, Any, dict[str, Any]]  # `at`, `state` and what the browser shows
 
 _JS: Final = Path(__file__).with_name("travel.js")
-_CHANGES: Final = (Column("op"), Column("path"), Column("from"), Column("old", "json"), Column("new", "json"))
 
 
 class TimeSlider(anywidget.AnyWidget):
@@ -100,11 +98,11 @@ class TimeSlider(anywidget.AnyWidget):
     def _still(self) -> str:
         step = self.step
         lines = "\n".join(line[0] for line in step.get("lines", ()))
-        changes = step.get("changes", ())
+        changes = [[html.change(path, old, new, source)] for _, path, source, old, new in step.get("changes", ())]
         return html.block(
             html.line(f"{self.about['title']}, {self.index:,} of {self.about['count']:,}"),
             html.line(self.about["stopped"]),
             html.facts(step.get("facts", ())),
-            html.table(_CHANGES, changes) if changes else "",
+            html.grid(("what it changed",), changes) if changes else "",
             html.code(lines),
         )

@@ -17,7 +17,7 @@ import hashlib
 import json
 import os
 import time
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -48,7 +48,7 @@ from eventsourcing_kit.wholefile import whole_file
 from eventsourcing_kit.workers import Question, Task, Workers, check_workers, code_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterable, Iterator
     from datetime import datetime
 
     from eventsourcing_kit.projection import Projection
@@ -167,36 +167,40 @@ def _made(
     )
     ready = sum(part.streams for part in there.values())
     progress(manifest, ready)
-    tasks = (
-        (number, Task(names, os.fsencode(folder / f"part-{number:05}.{manifest.part_format}")))
-        for number, names in _cut(folder, manifest)
-        if number not in there
-    )
-    if workers > 1:
-        numbers: list[int] = []
-        crew = Workers(projection, store, question, count=workers, code=manifest.fingerprint)
-        for turn, frame in crew.run(_noting(tasks, numbers)):
-            if frame[0] == "end":
-                yield numbers[turn], msgspec.convert(frame[1], Part)
-            else:
-                ready += 1
-                progress(manifest, ready)
-        return
 
     def tell(_: str) -> None:
         nonlocal ready
         ready += 1
         progress(manifest, ready)
 
+    tasks = (
+        (number, Task(names, os.fsencode(folder / f"part-{number:05}.{manifest.part_format}")))
+        for number, names in _cut(folder, manifest)
+        if number not in there
+    )
+    if workers > 1:
+        crew = Workers(projection, store, question, count=workers, code=manifest.fingerprint)
+        yield from _by(crew, tasks, tell)
+        return
     with _as_it_began(store, question.now) as reading:
         for number, task in tasks:
             yield number, Asked(projection, reading, question).write(task.part or b"", task.streams, tell)
 
 
-def _noting(tasks: Iterator[tuple[int, Task]], numbers: list[int]) -> Iterator[Task]:
-    for number, task in tasks:
-        numbers.append(number)
-        yield task
+def _by(crew: Workers, tasks: Iterator[tuple[int, Task]], tell: Callable[[str], object]) -> Generator[tuple[int, Part]]:
+    numbers: list[int] = []
+
+    def noted() -> Iterator[Task]:
+        for number, task in tasks:
+            numbers.append(number)
+            yield task
+
+    with closing(crew.run(noted())) as frames:
+        for turn, (kind, facts) in frames:
+            if kind == "end":
+                yield numbers[turn], msgspec.convert(facts, Part)
+            else:
+                tell(facts)
 
 
 def _cut(folder: Path, manifest: Manifest) -> Iterator[tuple[int, list[str]]]:

@@ -16,6 +16,7 @@ from eventsourcing_kit.moment import from_rfc3339, to_canonical
 from eventsourcing_kit.rebuilding import StreamFailure, rebuild_all
 from eventsourcing_kit.span import exact
 from eventsourcing_kit.verifying.pointers import differing
+from eventsourcing_kit.words import many
 from eventsourcing_kit.workers import check_workers, code_of
 
 if TYPE_CHECKING:
@@ -116,8 +117,8 @@ class ViewCheck(Tabular):
             yield *head, compact_json(each.pointers), each.reason
 
     def _caption(self) -> str:
-        found = f"{len(self.differences):,} streams differ" if self.differences else "the same"
-        return f"view of '{self.view.projection}' and a rebuild of {self.states:,} states: {found}"
+        found = many(len(self.differences), "difference") if self.differences else "the same"
+        return f"view of '{self.view.projection}' and a rebuild of {many(self.states, 'state')}: {found}"
 
     def __repr__(self) -> str:
         return f"<ViewCheck: {self._caption()}>"

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple
 
 from typing_extensions import TypeVar
 
-from eventsourcing_kit.checks import json_check
-from eventsourcing_kit.errors import CheckFailed, EndsAgree, FoldFailed, InvalidOption
+from eventsourcing_kit.checks import json_check, why
+from eventsourcing_kit.errors import CheckFailed, EndsAgree, FoldFailed, InvalidOption, InvalidProjection
 from eventsourcing_kit.frames import Column, Tabular
 from eventsourcing_kit.progress import watched
 from eventsourcing_kit.questions.naming import EVENT_COLUMNS, event_cells, event_label
@@ -98,16 +98,17 @@ def bisect(
 ) -> Bisection[Result]:
     """The first event between `good` and `bad` after which `check` fails.
 
-    `check` is a function of a state, or a JMESPath over the state as JSON (`balance >= `0``); what it answers counts as
-    Python's truth, or as JMESPath's: false, null and what is empty fail. It has to pass at `good` (the initial state,
-    where None) and to fail at `bad` (the end). Over n events it folds at most ceil(log2 n) + 1 times: once to the
-    end, and then on from the last good state, which it keeps, so that it never begins at zero again; together less than
-    two rebuilds. Where the check goes to and fro, that is one event at which it begins to fail. With `flips` one pass
-    finds the very first, and lists them all.
+    `check` is a function of a state, which it leaves as it is, or a JMESPath over the state as JSON (`balance >= `0``);
+    what it answers counts as Python's truth, or as JMESPath's: false, null and what is empty fail. It has to pass at
+    `good` (the initial state, where None) and to fail at `bad` (the end). Over n events it folds at most
+    ceil(log2 n) + 1 times: once to the end, and then on from the last good state, which it keeps, so that it never
+    begins at zero again; together less than two rebuilds. Where the check goes to and fro, that is one event at which
+    it begins to fail. With `flips` one pass finds the very first, and lists them all.
 
     Raises EndsAgree where the ends do not differ in this way; CheckFailed where the check raises; InvalidOption where
-    it is no JMESPath; FoldFailed, whose `answer` is the bisection of what lies before that event, where something is
-    wrong there; IncompleteStream, unless `allow_incomplete`; InvalidMoment; EventNotFound; and StoreError.
+    it is no JMESPath; InvalidProjection where it is one and JSON can not say a state; FoldFailed, whose `answer` is the
+    bisection of what lies before that event, where something is wrong there; IncompleteStream, unless
+    `allow_incomplete`; InvalidMoment; EventNotFound; and StoreError.
     """
     now = time.time_ns()
     spans = [Span.of(store, stream, at=at, known_at=known_at, tz=tz, now=now) for at in (good, bad)]
@@ -131,13 +132,15 @@ class _Asked(Generic[Result]):
     def __call__(self, place: Place[Result]) -> bool:
         try:
             return bool(self._check(place.state))
+        except InvalidProjection:  # a state that JSON can not say, so no JMESPath was asked yet
+            raise
         except Exception as error:  # whatever a user's check raises
             raise CheckFailed(
                 projection=self._walk.projection.name,
                 stream=self._walk.span.stream,
                 key=None if place.event is None else place.event.key,
                 event_id=None if place.event is None else place.event.id,
-                reason=f"{type(error).__name__} was raised",
+                reason=why(error),
             ) from error
 
 
@@ -182,7 +185,7 @@ def _every_flip(walk: Walk[Result], asked: _Asked[Result], low: Place[Result]) -
         if first is None:
             return None
         before = walk.to_the_end(low, until=first.number - 1)
-        return _found(walk, before, walk.to_the_end(before, until=first.number), 2, tuple(flips))
+        return _found(walk, before, walk.to_the_end(before, until=first.number), 3, tuple(flips))
 
     try:
         for number, event, state, folded in watched(walk.turns(low), FOLDING):

@@ -14,6 +14,7 @@ from eventsourcing_kit.questions.naming import EVENT_COLUMNS, event_cells
 from eventsourcing_kit.questions.pages import blame_html
 from eventsourcing_kit.questions.walk import FOLDING, Walk
 from eventsourcing_kit.span import Span
+from eventsourcing_kit.words import many
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,7 +82,8 @@ class Blame(Tabular, Sequence[Change]):
         return blame_html(self, title=repr(self)[1:-1])
 
     def __repr__(self) -> str:
-        return f"<Blame of {self.pointer!r} in {self.stream!r} by projection {self.projection!r}: {len(self)} changes>"
+        about = f"{self.pointer!r} in {self.stream!r} by projection {self.projection!r}"
+        return f"<Blame of {about}: {many(len(self), 'change')}>"
 
 
 def blame(
@@ -115,7 +117,7 @@ def blame(
                 continue
             new = at_pointer(decode_json(after), pointer)
             if not same(old, new):
-                if span.has_begun(number, event):
+                if span.has_begun(event):
                     changes.append(Change(number, event, old, new))
                 old = new
     except FoldFailed as failed:

@@ -17,6 +17,7 @@ from eventsourcing_kit.questions.naming import EVENT_COLUMNS, event_cells
 from eventsourcing_kit.questions.pages import diff_html
 from eventsourcing_kit.questions.walk import FOLDING, Walk
 from eventsourcing_kit.span import Span
+from eventsourcing_kit.words import many
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -60,8 +61,9 @@ class Diff(Tabular, Generic[Result]):
     def apply(self, state: Result) -> Result:
         """A new state: `state` with the patch, and of its type, so that `apply(before) == after`.
 
-        Types are those that the type of the initial state declares; what lies in a bare dict is as JSON has it. Raises
-        InvalidOption where the patch does not fit the state, and InvalidProjection where what it makes is no state.
+        Types are those that the type of the initial state declares (see `Projection.from_json`); what lies in a bare
+        dict is as JSON has it, and the fields of a subclass are left out. Raises InvalidOption where the patch does not
+        fit the state, and InvalidProjection where what it makes is no state.
         """
         document = decode_json(self.projection.to_json(state))
         return self.projection.from_json(encode_json(apply_patch(document, self.patch)))
@@ -85,7 +87,7 @@ class Diff(Tabular, Generic[Result]):
         return diff_html(self, title=repr(self)[1:-1])
 
     def __repr__(self) -> str:
-        return f"<Diff of {self.stream!r} by projection {self.projection.name!r}: {len(self.patch)} operations>"
+        return f"<Diff of {self.stream!r} by projection {self.projection.name!r}: {many(len(self.patch), 'operation')}>"
 
 
 def diff(

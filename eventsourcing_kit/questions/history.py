@@ -122,7 +122,7 @@ class History(Tabular, Generic[Result]):
     def _written(self) -> Iterator[Written[Result]]:
         has_begun = self._walk.span.has_begun
         for written in self._walk.written():
-            if has_begun(written.turn.number, written.turn.event):
+            if has_begun(written.turn.event):
                 yield written
 
     def _columns(self) -> tuple[Column, ...]:

@@ -96,7 +96,9 @@ class Revisions(Tabular, Generic[Result]):
         for recorded, event in sorted(late, key=lambda pair: pair[0] or ""):
             ns = from_rfc3339(recorded or "")
             if groups and ns - groups[-1][0] <= self._gap_ns:
-                groups[-1] = ns, [*groups[-1][1], event]
+                came = groups[-1][1]
+                came.append(event)  # not a new list each time: a batch may be as long as the stream
+                groups[-1] = ns, came
             else:
                 groups.append((ns, [event]))
         return groups

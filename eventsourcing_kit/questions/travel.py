@@ -206,7 +206,7 @@ def _origin(walk: Walk[Result]) -> Place[Result]:
     if span.start is None:
         return walk.beginning()
     numbered = span.numbered(allow_incomplete=walk.allow_incomplete, asked_by=walk.projection.name)
-    first = next((number for number, event in numbered if span.has_begun(number, event)), None)
+    first = next((number for number, event in numbered if span.has_begun(event)), None)
     return walk.to_the_end(until=None if first is None else first - 1)
 
 

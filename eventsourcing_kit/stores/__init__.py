@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from eventsourcing_kit.errors import InvalidOption
 from eventsourcing_kit.stores.url import parse_url
 
 if TYPE_CHECKING:
@@ -23,11 +24,15 @@ def open_store(url: str, *, clock: Callable[[], int] | None = None) -> BaseStore
 
     `clock` gives nanoseconds since 1970 and stamps `recordedAt`; without it, it is the machine's.
 
-    Raises InvalidStoreURL.
+    Raises InvalidStoreURL, and InvalidOption for a table without the library boto3.
     """
     place = parse_url(url)
     if place.scheme == "dynamodb":
-        from eventsourcing_kit.stores.dynamodb import DynamoDBStore
+        try:
+            from eventsourcing_kit.stores.dynamodb import DynamoDBStore
+        except ModuleNotFoundError as error:
+            expected = "the library boto3: pip install 'eventsourcing-kit[aws]'"
+            raise InvalidOption("open_store", found=f"no {error.name}", expected=expected) from error
 
         return DynamoDBStore(
             place.place or "",

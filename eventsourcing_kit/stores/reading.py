@@ -84,15 +84,10 @@ class StreamReading:
     def __init__(
         self, rows: Rows, stream: str, window: Window, types: frozenset[str], *, url: str, legacy: bool, now: int
     ) -> None:
-        self._keyed = rows
-        self._stream = stream
-        self._window = window
-        self._url = url
-        self._legacy = legacy
-        self._now = now
-        self._head: Head | None = None
-        self._expired: str | None = None
-        events = self._legacy_events() if legacy else self._events()
+        # Apart from this object, which holds the iterator: in a circle of the two, a reading that is dropped half way
+        # would keep its connection until somebody collects garbage.
+        self._pass = _Pass(rows, stream, window, url=url, legacy=legacy, now=now)
+        events = self._pass.legacy_events() if legacy else self._pass.events()
         self._iterator = (event for event in events if event.type in types) if types else events
 
     def __iter__(self) -> Iterator[Event]:
@@ -104,6 +99,24 @@ class StreamReading:
     @property
     def expired_since(self) -> str | None:
         """The moment of the first event that this reading should have had and that has expired; else None."""
+        return self._pass.expired_since
+
+
+class _Pass:
+    """The rows of a stream, and what those that are no live event tell of its beginning."""
+
+    def __init__(self, rows: Rows, stream: str, window: Window, *, url: str, legacy: bool, now: int) -> None:
+        self._keyed = rows
+        self._stream = stream
+        self._window = window
+        self._url = url
+        self._legacy = legacy
+        self._now = now
+        self._head: Head | None = None
+        self._expired: str | None = None
+
+    @property
+    def expired_since(self) -> str | None:
         if self._head is None:
             return self._expired
         expires = self._head.first_expires * _NS
@@ -114,7 +127,7 @@ class StreamReading:
         )
         return self._expired if expires > self._now or out_of_window else self._head.first_moment
 
-    def _events(self) -> Iterator[Event]:
+    def events(self) -> Iterator[Event]:
         # Every rebuild of every event passes here. The first event of a millisecond waits until the next millisecond
         # begins; the others of it, if there are any, are put in order with it.
         first, last = self._window.times
@@ -172,7 +185,7 @@ class StreamReading:
             # Keys that do not begin with a digit, as `undefined#Type`: their moment stands only in the event.
             yield from self._keyed(self._stream, max(_AFTER_TIMES, window.high), _HIGHEST)
 
-    def _legacy_events(self) -> Iterator[Event]:
+    def legacy_events(self) -> Iterator[Event]:
         live = filter(self._is_live, self._rows(self._window.widened()))
         events = [event for event in live if self._window.has(self._moment(event))]
         events.sort(key=self._place)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import gzip
 import inspect
+from glob import escape
 from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -130,7 +131,7 @@ def _folder(frame: Any) -> Path:
 
 def _files(folder: Path, pattern: str | Path) -> list[Path]:
     __tracebackhide__ = True
-    path = folder / pattern
+    path = Path(escape(str(folder))) / pattern  # a folder may be called `orders [march]`
     root = Path(path.anchor)
     found = sorted(root.glob(str(path.relative_to(root))))
     histories = [file for file in found if file.is_file() and not file.name.endswith(SUFFIX)]

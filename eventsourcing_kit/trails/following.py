@@ -18,6 +18,7 @@ from eventsourcing_kit.times import resolve
 from eventsourcing_kit.trails.duration import duration, gap_in_words
 from eventsourcing_kit.trails.finding import Finding
 from eventsourcing_kit.trails.tree import grow, walk
+from eventsourcing_kit.words import many
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -194,7 +195,7 @@ class Trail(Tabular):
         """How much it is, over how long, and whether causes are missing, in a line of text."""
         if not self.events:
             return "no event"
-        about = f"{_many(len(self), 'event')} in {_many(len(self.streams), 'stream')} over {duration(self.span)}"
+        about = f"{many(len(self), 'event')} in {many(len(self.streams), 'stream')} over {duration(self.span)}"
         return f"{about}; {self._gone()}" if self.missing else about
 
     def facts(self) -> tuple[tuple[str, str], ...]:
@@ -204,22 +205,21 @@ class Trail(Tabular):
         wait = self.longest_wait
         clocks = self.backwards[-1:]  # the widest is the last one
         found = {
-            "events": f"{len(self):,} in {_many(len(self.streams), 'stream')} "
-            f"from {_many(len(self.sources), 'source')}",
+            "events": f"{len(self):,} in {many(len(self.streams), 'stream')} from {many(len(self.sources), 'source')}",
             "from": to_canonical(self.events[0].moment_ns),
             "to": f"{to_canonical(self.events[-1].moment_ns)}, {duration(self.span)} later",
             "longest wait": wait and f"{duration(wait.gap)}, {_link(wait)}",
             "missing causes": self.missing and f"{self._gone()}: {_listed(self.missing)}",
             "unordered": self.unordered
-            and f"~ {_many(len(self.unordered), 'group')} of siblings of one moment: nobody knows their order",
+            and f"~ {many(len(self.unordered), 'group')} of siblings of one moment: nobody knows their order",
             "before its cause": clocks
-            and f"{_many(len(self.backwards), 'effect')}, up to "
+            and f"{many(len(self.backwards), 'effect')}, up to "
             f"{duration(-clocks[0].gap)}, {_link(clocks[0])}: clocks differ",
             "circular": self.circular
-            and f"{_many(len(self.circular), 'event')} whose causes lead back to the event itself",
+            and f"{many(len(self.circular), 'event')} whose causes lead back to the event itself",
             "not recorded": self.unrecorded
             and self.known_at_ns is not None
-            and f"{_many(self.unrecorded, 'event')} without a time of recording, counted as known",
+            and f"{many(self.unrecorded, 'event')} without a time of recording, counted as known",
         }
         return tuple((name, value) for name, value in found.items() if isinstance(value, str))
 
@@ -296,7 +296,3 @@ def _link(wait: Wait) -> str:
 def _listed(names: Iterable[str]) -> str:
     first = list(islice(names, _EXAMPLES + 1))
     return ", ".join(first[:_EXAMPLES]) + (", …" if len(first) > _EXAMPLES else "")
-
-
-def _many(count: int, noun: str) -> str:
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

@@ -9,9 +9,10 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from eventsourcing_kit.errors import InvalidOption
-from eventsourcing_kit.frames import Column, Tabular
+from eventsourcing_kit.frames import Column, Tabular, html
 from eventsourcing_kit.moment import from_rfc3339
 from eventsourcing_kit.record import split_key
+from eventsourcing_kit.trails.duration import duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -81,6 +82,18 @@ class SimilarTrails(Tabular):
         if self.first_type is None:
             return f"Trail {self.correlation_id}: no event"
         return f"Trail {self.correlation_id} beside {self.others:,} others that began with {self.first_type}"
+
+    def _repr_html_(self) -> str:
+        columns = (*self._columns()[:5], *map(Column, ("share", "delay", "delay_90", "standing")))
+        rows = [
+            (
+                *(each.type, each.here, each.usual, each.nth, each.trails, f"{each.share:.0%}"),
+                *(None if delay is None else duration(delay) for delay in (each.delay, each.delay_90)),
+                each.standing,
+            )
+            for each in self.types
+        ]
+        return html.block(html.line(self._caption()), html.table(columns, rows) if rows else "")
 
     def __repr__(self) -> str:
         names = ", ".join(repr(usual.type) for usual in self.missing)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from eventsourcing_kit.frames import Column, Tabular
+from eventsourcing_kit.frames import Column, Tabular, html
 from eventsourcing_kit.frames.columns import compact_json
+from eventsourcing_kit.words import many
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -102,11 +103,22 @@ class Verification(Tabular):
     def _caption(self) -> str:
         return f"Verification of {self._summary()}"
 
+    def _repr_html_(self) -> str:
+        """The differences; where there are none, what has been tried."""
+        if self.differences:
+            return super()._repr_html_()
+        columns = (Column("changed"), Column("to"), Column("streams", "int"), Column("skipped"))
+        tried = [(each.changed, each.detail, each.streams, each.skipped or "") for each in self.variants]
+        failed = (f"'{each.stream}' failed: {each.error}" for each in self.failures)
+        not_covered = (f"Not covered: {each}" for each in self.not_covered)
+        below = map(html.line, (*failed, *not_covered))
+        return html.block(html.line(self._caption()), html.table(columns, tried), *below)
+
     def _summary(self) -> str:
         worlds = sum(variant.skipped is None for variant in self.variants)
-        scope = f"{_many(self.events, 'event')} of {_many(self.streams, 'stream')} in {_many(worlds, 'other world')}"
-        found = "the same bytes" if not self.differences else _many(len(self.differences), "difference")
-        failed = f", {_many(len(self.failures), 'stream')} failed" if self.failures else ""
+        scope = f"{many(self.events, 'event')} of {many(self.streams, 'stream')} in {many(worlds, 'other world')}"
+        found = "the same bytes" if not self.differences else many(len(self.differences), "difference")
+        failed = f", {many(len(self.failures), 'stream')} failed" if self.failures else ""
         return f"'{self.projection}' version {self.version}: {found} for {scope}{failed}"
 
     def __repr__(self) -> str:
@@ -170,7 +182,7 @@ class TieChecks(Tabular):
         dependent = [f"'{check.projection}'" for check in self.checks if check.depends]
         verb = "depends on" if len(dependent) < 2 else "depend on"
         found = f"{', '.join(dependent) or 'none'} {verb}"
-        return f"<TieChecks of {_many(len(self), 'projection')}: {found} the order inside one moment>"
+        return f"<TieChecks of {many(len(self), 'projection')}: {found} the order inside one moment>"
 
 
 def _events(name: str) -> Column:
@@ -179,7 +191,3 @@ def _events(name: str) -> Column:
 
 def _names(events: tuple[EventName, ...]) -> str:
     return compact_json([event._asdict() for event in events])
-
-
-def _many(count: int, noun: str) -> str:
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
