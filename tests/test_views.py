@@ -133,6 +133,17 @@ def test_a_file_of_something_else_is_left_alone(store: BaseStore, tmp_path: Path
 def test_a_view_needs_an_sqlite_file(store: BaseStore, into: str) -> None:
     with pytest.raises(InvalidOption, match=r"into: found .* expected an SQLite file, such as sqlite:///views.db"):
         publish(counting, store, into)
+    with pytest.raises(InvalidOption, match="against: found"):
+        check_view(counting, store, into)
+
+
+def test_a_view_may_be_of_some_streams_or_of_none(store: BaseStore, views: str) -> None:
+    publish(counting, store, views, streams=["c", "a"])
+    assert rows(views, TOTALS) == [("a", 1), ("c", 1)]
+    assert check_view(counting, store, views).ok
+    publish(counting, store, views, streams=[])
+    assert rows(views, TOTALS) == []
+    assert check_view(counting, store, views).ok
 
 
 # Checking

@@ -64,7 +64,7 @@ def publish(
         version=projection.version,
         fingerprint=code_of(projection),
         store=absolute_url(store),
-        streams=json.dumps(names or None),
+        streams=json.dumps(None if names == "" else names),
         at=exact(at, tz=tz, now=now),
         known_at=known_when(known_at, tz=tz, now=now),
         start=exact(start, tz=tz, now=now),

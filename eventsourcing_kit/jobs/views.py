@@ -82,7 +82,7 @@ class Build:
         return view
 
 
-def check_target(url: str, projection: str) -> str:
+def check_target(url: str, projection: str, *, option: str) -> str:
     """The path of the file. Raises InvalidOption for a URL that names none, and a projection that no table can be named
     after."""
     try:
@@ -90,10 +90,10 @@ def check_target(url: str, projection: str) -> str:
     except InvalidStoreURL:
         place = None
     if place is None or place.scheme != "sqlite" or place.place is None or "?" in url:
-        raise InvalidOption("into", found=url.partition("?")[0], expected="an SQLite file, such as sqlite:///views.db")
+        raise InvalidOption(option, found=url.partition("?")[0], expected="an SQLite file, such as sqlite:///views.db")
     if projection.lower().startswith(_RESERVED) or "\0" in projection:
         expected = f"a projection whose name begins with none of {', '.join(map(repr, _RESERVED))}"
-        raise InvalidOption("into", found=projection, expected=expected)
+        raise InvalidOption(option, found=projection, expected=expected)
     return str(Path(place.place).absolute())
 
 
@@ -101,7 +101,7 @@ def check_target(url: str, projection: str) -> str:
 def build(url: str, projection: str) -> Iterator[Build]:
     """One transaction in which a table gets new rows. Raises StoreDamaged for a file of something else,
     StoreUnavailable, and InvalidOption."""
-    with _opened(url, check_target(url, projection), create=True) as connection:
+    with _opened(url, check_target(url, projection, option="into"), create=True) as connection:
         with _translated(url):
             connection.pragma("journal_mode", "WAL")
             connection.execute("BEGIN IMMEDIATE")
@@ -132,7 +132,7 @@ def build(url: str, projection: str) -> Iterator[Build]:
 def reading(url: str, projection: str) -> Iterator[tuple[View, Iterator[tuple[str, bytes]]]]:
     """A view, and its streams with their states, in the order of the streams' bytes: all of one build. Raises
     StoreNotFound where there is none."""
-    with _opened(url, check_target(url, projection), create=False) as connection:
+    with _opened(url, check_target(url, projection, option="against"), create=False) as connection:
         with _translated(url):
             connection.execute("BEGIN")
             names = ", ".join(View.__struct_fields__)
