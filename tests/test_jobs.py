@@ -14,6 +14,7 @@ from freezegun import freeze_time
 from pyarrow import parquet  # type: ignore[import-untyped]
 
 from eventsourcing_kit import Projection, open_store
+from eventsourcing_kit.cli.jobs import pace
 from eventsourcing_kit.errors import InvalidOption, StoreNotFound
 from eventsourcing_kit.jobs.folder import rebuild_job
 from eventsourcing_kit.jobs.manifest import journal, read_manifest
@@ -298,6 +299,11 @@ def test_the_command_says_what_it_made(desk: Desk) -> None:
         "eskit: at 2026-03-05T00:00:00.000000000Z, as known at 2026-03-05T00:00:00.000000000Z",
         "eskit: 7 states in 4 parts in 'states/', 7 with warnings",
     ]
+
+
+def test_progress_has_the_rate_of_this_run_and_the_time_left() -> None:
+    assert pace(0, 7_000, fresh=0, seconds=0.0) == "0 of 7,000 streams"
+    assert pace(3_000, 7_000, fresh=400, seconds=20.0) == "3,000 of 7,000 streams, 20 a second, 3m20s left"
 
 
 def test_the_exit_code_tells_that_a_stream_failed(desk: Desk) -> None:

@@ -32,6 +32,7 @@ __all__ = [
     "ResumeOption",
     "WorkersOption",
     "is_folder",
+    "pace",
     "run_job",
     "run_publish",
 ]
@@ -62,7 +63,7 @@ PartStreamsOption = Annotated[int, typer.Option(min=1, metavar="N", help="Stream
 def is_folder(output: str) -> bool:
     """Whether `-o` names a folder: one that is there, or a name without an ending, or with a slash behind it."""
     path = Path(output)
-    return output.endswith(("/", "\\")) or path.suffix == "" or path.is_dir()
+    return output.endswith(("/", "\\")) or path.is_dir() or (path.suffix == "" and output != "-")
 
 
 def run_job(name: str, folder: str, store_url: str | None, app: str | None, *, resume: bool, **question: Any) -> None:
@@ -134,10 +135,17 @@ class _Pace:
             self._began, self._before = now, done
         elif now - self._said >= _EVERY_SECONDS:
             self._said = now
-            rate = (done - self._before) / (now - self._began)
-            left = f", {duration(round((job.streams - done) / rate) * 1_000_000_000)} left" if rate else ""
-            self._progress.update(done=done, note=f"{done:,} of {job.streams:,} streams, {rate:,.0f} a second{left}")
+            note = pace(done, job.streams, fresh=done - self._before, seconds=now - self._began)
+            self._progress.update(done=done, note=note)
 
     def close(self) -> None:
         if self._progress is not None:
             self._progress.close()
+
+
+def pace(done: int, streams: int, *, fresh: int, seconds: float) -> str:
+    """How many streams are done, how many that were `fresh` in a second, and how long the others will take."""
+    if not fresh or not seconds:
+        return f"{done:,} of {streams:,} streams"
+    left = duration(round((streams - done) * seconds / fresh) * 1_000_000_000)
+    return f"{done:,} of {streams:,} streams, {fresh / seconds:,.0f} a second, {left} left"
