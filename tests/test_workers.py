@@ -86,6 +86,16 @@ def test_workers_read_a_table_too(dynamodb_url: str) -> None:
         assert all_facts(rebuild_all(counting, table, clock=lambda: NOW, workers=2)) == alone
 
 
+def test_a_state_may_be_wider_than_a_pipe(store: BaseStore) -> None:
+    store.append_many(
+        event("Counted", stream=stream, id=f"{number}-{'x' * 1_000}", number=number)
+        for stream in ("a", "b")
+        for number in range(500)
+    )
+    alone = all_facts(rebuild_all(counting, store, clock=lambda: NOW))
+    assert all_facts(rebuild_all(counting, store, clock=lambda: NOW, workers=2)) == alone
+
+
 def test_a_list_keeps_its_order_and_the_last_event_is_whole(store: BaseStore) -> None:
     counted(store, "a", "b", "c")
     answers = list(rebuild_all(counting, store, streams=["c", "a", "b"], workers=2))

@@ -30,7 +30,7 @@ __all__ = ["main"]
 def main() -> None:
     """Answers each task with a frame for each of its streams, and `["end", ...]`; or, as the last thing that it says,
     with `["error", facts]`, or `["crashed", reason]` where what was raised is no error of the kit."""
-    told, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb", buffering=0)
+    told, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     _take_away_pipes()
     heard = frames(told)
     setup = msgspec.convert(next(heard), Setup)
@@ -51,6 +51,7 @@ def main() -> None:
         return
     with suppress(OSError):  # nobody is there any more
         write_frame(answers, last)
+        answers.flush()
 
 
 def _take_away_pipes() -> None:
@@ -90,6 +91,7 @@ class _Work:
 
     def _say(self, *frame: object) -> None:
         write_frame(self._answers, frame)
+        self._answers.flush()
 
 
 def _load(setup: Setup) -> Projection[Any, Any]:
