@@ -154,6 +154,21 @@ def test_what_comes_meanwhile_is_in_no_part(store: BaseStore, tmp_path: Path) ->
     assert content(tmp_path / "states") == content(tmp_path / "alone")
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_what_expires_meanwhile_is_there_as_when_the_job_began(tmp_path: Path, workers: int) -> None:
+    url = f"sqlite:///{tmp_path / 'kept.db'}?retention_days=10"  # until the 11th of March
+    with open_store(url, clock=lambda: NOW) as store:
+        store.append_many(event("Counted", stream=name, time="2026-03-01T12:00:00Z", number=1) for name in STREAMS)
+        began = job(store, tmp_path / "states", workers=workers)
+    assert (began.states, began.failed) == (7, 0)
+    whole = content(tmp_path / "states")
+    (tmp_path / "states" / "part-00001.jsonl").unlink()
+    with open_store(url, clock=lambda: NOW + 10**15) as store:  # eleven days later
+        assert list(store.streams()) == []
+        job(store, tmp_path / "states", workers=workers, resume=True, clock=lambda: NOW + 10**15)
+    assert content(tmp_path / "states") == whole
+
+
 def test_relative_moments_stay_what_they_were(store: BaseStore, tmp_path: Path) -> None:
     asked = {"at": "8d ago", "known_at": "1h ago"}
     made = job(store, tmp_path / "states", **asked)
