@@ -12,7 +12,7 @@ import apsw
 from benchmarks.bare import fold_decoded, read_and_fold
 from benchmarks.measuring import Case, Figures, note, show, take_turns
 from benchmarks.peer import Applied, Decorated, Peer
-from benchmarks.workload import HANDLERS, UNITS_HANDLERS, Stock, stock, units
+from benchmarks.workload import HANDLERS, UNITS_HANDLERS, Stock, stock, typed_units, units
 from eventsourcing_kit import rebuild
 
 if TYPE_CHECKING:
@@ -73,7 +73,9 @@ def _measure(
         in_memory("bare loop over decoded events", lambda events: fold_decoded(events, HANDLERS, Stock())),
     ]
     light = [
-        over("kit: rebuild", lambda stream: rebuild(units, store, stream)),
+        over("kit: rebuild, typed payload", lambda stream: rebuild(typed_units, store, stream)),
+        over("kit: rebuild, untyped payload", lambda stream: rebuild(units, store, stream)),
+        over("eventsourcing: repository.get, apply", lambda stream: peer.get(Applied, stream), events=count + 1),
         over("bare loop reading", lambda stream: read_and_fold(connection, stream, UNITS_HANDLERS, 0)),
         in_memory("bare loop over decoded events", lambda events: fold_decoded(events, UNITS_HANDLERS, 0)),
     ]

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from random import Random
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+import msgspec
+
 from eventsourcing_kit import Event, Projection, parse
 from eventsourcing_kit.moment import from_rfc3339, to_key_time
 
@@ -17,6 +19,7 @@ __all__ = [
     "DETAIL_BYTES",
     "HANDLERS",
     "UNITS_HANDLERS",
+    "Moved",
     "Movement",
     "Stock",
     "events",
@@ -24,6 +27,7 @@ __all__ = [
     "recording_clock",
     "stock",
     "stream_names",
+    "typed_units",
     "units",
 ]
 
@@ -194,3 +198,17 @@ def moved(state: int, event: Decoded) -> int:
 
 
 UNITS_HANDLERS: Final[dict[str, Callable[[int, Decoded], int]]] = dict.fromkeys(_TYPES, moved)
+
+
+class Moved(msgspec.Struct):
+    """The one field of the payload that `units` takes."""
+
+    quantity: int
+
+
+typed_units = Projection("typed units", initial=int)
+
+
+@typed_units.on(*_TYPES, model=Moved)
+def moved_typed(state: int, event: Event[Moved]) -> int:
+    return state + event.data.quantity

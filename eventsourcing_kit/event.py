@@ -63,7 +63,7 @@ class Event(msgspec.Struct, Generic[Data], frozen=True, eq=False, gc=False):
     resources_json: str | None = None
     identity: Literal["content", "id"] = "content"  # what makes it one event: its "content", or its content and "id"
     _moment_ns: int | None = None
-    _detail: Any = None
+    _detail: Any = None  # decoded, or as far as it was needed
     _data: Any = None
 
     @property
@@ -76,25 +76,39 @@ class Event(msgspec.Struct, Generic[Data], frozen=True, eq=False, gc=False):
     @property
     def detail(self) -> JSONObject:
         """The decoded detail: this event's own copy, the same object at each access."""
-        detail: JSONObject | None = self._detail
-        if detail is None:
+        detail: Any = self._detail
+        if detail is None or isinstance(detail, _DataAlone):
             packed = self.packed_detail
-            detail = decode_json(packed if isinstance(packed, str) else self.detail_json)
+            whole = decode_json(packed if isinstance(packed, str) else self.detail_json)
+            if detail is not None:
+                whole["data"] = detail.data  # one object, wherever it is met
+            detail = whole
             force_setattr(self, "_detail", detail)
-        return detail
+        detail_: JSONObject = detail
+        return detail_
 
     @property
     def data(self) -> Data:
         """`detail["data"]` where that is an object, else `detail`; inside `on(Model)` the validated model."""
         data: Any = self._data
         if data is None:
-            detail = self.detail
-            data = detail.get("data")
-            if not isinstance(data, dict):
-                data = detail
+            data = self._decode_data()
             force_setattr(self, "_data", data)
         data_: Data = data
         return data_
+
+    def _decode_data(self) -> JSONObject:
+        packed = self.packed_detail
+        if self._detail is None:
+            try:  # most handlers look at the data, and never at what stands around it
+                alone = _DATA_ALONE.decode(packed if isinstance(packed, str) else self.detail_json)
+                force_setattr(self, "_detail", alone)
+                return alone.data
+            except msgspec.MsgspecError:
+                pass
+        detail = self.detail
+        data = detail.get("data")
+        return data if isinstance(data, dict) else detail
 
     @property
     def metadata(self) -> JSONObject:
@@ -178,6 +192,13 @@ class _Stamps(msgspec.Struct):
     metadata: _Stamp | None = None
 
 
+class _DataAlone(msgspec.Struct, gc=False):
+    """Of a detail, as long as nobody has asked for the rest of it."""
+
+    data: JSONObject
+
+
+_DATA_ALONE: Final = msgspec.json.Decoder(_DataAlone)
 _NO_STAMP: Final = _Stamp()
 _STAMPS: Final = msgspec.json.Decoder(_Stamps)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Final
 
 __all__ = [
@@ -82,17 +83,29 @@ def to_datetime(ns: int) -> datetime:
 
 def to_key_time(ns: int) -> str:
     """`YYYY-MM-DDTHH:MM:SS.mmmZ`, floored to the millisecond: the one spelling in which text sorts as time."""
-    return to_datetime(ns).isoformat(timespec="milliseconds")[:23] + "Z"
+    return f"{_to_second(ns // _SECOND)}.{ns % _SECOND // 1_000_000:03d}Z"
 
 
 def to_microseconds(ns: int) -> str:
     """`YYYY-MM-DDTHH:MM:SS.uuuuuuZ`, floored to the microsecond: the spelling of `recordedAt`."""
-    return to_datetime(ns).isoformat(timespec="microseconds")[:26] + "Z"
+    return f"{_to_second(ns // _SECOND)}.{ns % _SECOND // 1_000:06d}Z"
 
 
 def to_canonical(ns: int) -> str:
     """`YYYY-MM-DDTHH:MM:SS.nnnnnnnnnZ`: the full moment in one spelling, for people and for digests."""
-    return f"{to_datetime(ns).isoformat(timespec='seconds')[:19]}.{ns % _SECOND:09d}Z"
+    return f"{_to_second(ns // _SECOND)}.{ns % _SECOND:09d}Z"
+
+
+def _to_second(seconds: int) -> str:
+    day, second = divmod(seconds, 86_400)
+    minute, second = divmod(second, 60)
+    hour, minute = divmod(minute, 60)
+    return f"{_to_day(day)}T{hour:02d}:{minute:02d}:{second:02d}"
+
+
+@lru_cache(maxsize=64)  # the events of a batch lie on few days
+def _to_day(days: int) -> str:
+    return (_EPOCH + timedelta(days=days)).date().isoformat()
 
 
 def _seconds(value: datetime) -> int:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 import pytest
@@ -142,8 +143,8 @@ def test_doctor_says_code_4_where_there_is_no_store(desk: Desk) -> None:
 def test_the_demo_prints_what_to_try_next_and_those_commands_work(desk: Desk) -> None:
     done = desk.process("demo")
     assert done.code == 0
-    commands = [line.split()[1:] for line in done.out.splitlines() if line.startswith("  eskit ")]
-    assert len(commands) == 6
+    commands = [shlex.split(line)[1:] for line in done.out.splitlines() if line.startswith("  eskit ")]
+    assert len(commands) == 9
     for command in commands:
         found = desk.run(*command)
         assert (found.code, len(found.records) > 0) == (0, True), command

@@ -121,6 +121,7 @@ def test_a_profile_or_region_that_is_missing_is_said_at_first_use(options: str, 
         "dynamodb://orders?endpoint_url=http%3A%2F%2Fme%3Ahunter2%40127.0.0.1%3A8000",
         "dynamodb://orders?aws_secret_access_key=hunter2",
         "dynamodb://orders?region=eu-west-1&password=hunter2",
+        "AKIAIOSFODNN7EXAMPLE:hunter2@orders?password=hunter2",
     ],
 )
 def test_credentials_in_a_url_are_refused_and_not_repeated(url: str) -> None:
@@ -151,6 +152,11 @@ def test_credentials_in_a_url_are_refused_and_not_repeated(url: str) -> None:
 def test_a_url_that_names_no_table_is_refused(url: str) -> None:
     with pytest.raises(InvalidStoreURL):
         open_store(url)
+
+
+def test_a_file_s_name_alone_is_told_how_a_url_is_written() -> None:
+    with pytest.raises(InvalidStoreURL, match=r"'events\.db' is not a store's URL: it has no '://'; a file is sqlite"):
+        open_store("events.db")
 
 
 def test_a_server_on_this_machine_needs_no_credentials(dynamodb_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -214,7 +220,7 @@ def test_a_long_stream_is_asked_for_page_by_page(
     store.append_many(event("Grew", text="x" * 90_000, time=f"2026-03-01T11:{n:02d}:00Z") for n in range(40))
     reading = proxied.read("order-17")
     next(reading)
-    assert len(proxy.asked) == 1
+    assert len(proxy.asked) <= 2  # the next page may be under way
     assert len(list(reading)) == 39
     assert len(proxy.asked) == 4
 

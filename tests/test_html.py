@@ -120,6 +120,16 @@ def test_a_browser_runs_nothing_of_it_and_asks_for_nothing() -> None:
         assert asked == []
 
 
+def test_in_jupyter_text_stands_at_the_left_and_numbers_at_the_right() -> None:
+    jupyter = ":not(.jp-RenderedMarkdown).jp-RenderedHTMLCommon td{text-align:right}"
+    table = html.answer((Column("number", "int"), Column("type")), [(1, "Paid")], caption="")
+    page = f"<style>{jupyter}</style><div class='jp-RenderedHTMLCommon'>{table}</div>"
+    with chromium() as browser, opened(browser, page) as (tab, _):
+        aligned = "cells => [...new Set(cells.map(cell => getComputedStyle(cell).textAlign))]"
+        assert tab.locator("td:not(.eskit-number)").evaluate_all(aligned) == ["left"]
+        assert tab.locator("td.eskit-number").evaluate_all(aligned) == ["right"]
+
+
 def test_the_browser_would_tell() -> None:
     with (
         chromium() as browser,

@@ -16,8 +16,8 @@ ROOT = Path(__file__).parents[1]
 ROWS = [
     {"errors", "faithful", "fingerprint", "inert", "moment", "processes", "progress", "wholefile", "words"},
     {"carried", "checks", "event", "lines", "patches", "times"},
-    {"record", "places", "upcast", "stores.contract"},
-    {"span", "envelope", "handler", "stores.reading", "stores.url", "delivery"},
+    {"record", "models", "places", "upcast", "stores.contract"},
+    {"span", "envelope", "handler", "stores.pages", "stores.reading", "stores.url", "delivery"},
     {"frames"},
     {"projection", "stores.base"},
     {"importable", "stores.sqlite", "stores.dynamodb"},

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+import msgspec
 import pytest
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -79,6 +81,139 @@ def test_a_model_validates_and_types_the_data() -> None:
         return state + event.data.total
 
     assert totals.fold([PLACED, PLACED]) == 10
+
+
+class OrderShipped(msgspec.Struct):
+    weight: int
+    parcels: tuple[str, ...] = ()
+
+
+def test_a_struct_is_a_model_too_and_its_name_is_the_type() -> None:
+    weights = Projection("weights", initial=int)
+
+    @weights.on(OrderShipped)
+    def shipped(state: int, event: Event[OrderShipped]) -> int:
+        assert type(event.data) is OrderShipped
+        return state + event.data.weight * len(event.data.parcels)
+
+    assert weights.types == {"OrderShipped"}
+    assert weights.fold([sent(weight=3, parcels=["a", "b"]), sent(weight=5, parcels=["c"], more=[1.5, None])]) == 11
+
+
+def sent(name: str = "OrderShipped", **data: Any) -> Event:
+    return event(name, stream="order-17", time="2026-03-01T11:00:00Z", **data)
+
+
+def detailed(detail: str) -> Event:
+    """An OrderShipped as it stands in a store, with this text for its detail."""
+    return msgspec.structs.replace(sent(), packed_detail=detail)
+
+
+@pytest.mark.parametrize("kind", ["pydantic", "msgspec"])
+@pytest.mark.parametrize(
+    ("detail", "weight"),
+    [
+        ('{"data": {"weight": 3}, "metaData": {"weight": 4}}', 3),
+        ('{"weight": 3, "metaData": {"weight": 4}}', 3),
+        ('{"weight": 3, "data": [{"weight": 4}]}', 3),
+        ('{"weight": 3, "data": null}', 3),
+        ('{"data": {"weight": 4}, "data": {"weight": 3}}', 3),
+        ('{"note": "\\ud800", "data": {"weight": 3}}', 3),
+        ('{"data": {"weight": 3, "other": 1e999}}', 3),
+    ],
+)
+def test_a_model_of_either_kind_is_read_from_where_the_data_stands(kind: str, detail: str, weight: int) -> None:
+    assert weights_in(kind).fold([detailed(detail)]) == weight
+    assert detailed(detail).data["weight"] == weight
+
+
+@pytest.mark.parametrize("kind", ["pydantic", "msgspec"])
+def test_the_event_that_is_told_of_stays_as_it_was_read(kind: str) -> None:
+    folded = weights_in(kind).fold_counted([sent(weight=3)])
+    assert folded.last is not None
+    assert folded.last.data["weight"] == 3
+
+
+def weights_in(kind: str) -> Projection[int]:
+    class Weighed(BaseModel):
+        weight: int
+
+    weights = Projection("weights", initial=int)
+    if kind == "pydantic":
+        weights.on("OrderShipped", model=Weighed)(lambda state, event: state + event.data.weight)
+    else:
+        weights.on("OrderShipped", model=OrderShipped)(lambda state, event: state + event.data.weight)
+    return weights
+
+
+class Line(msgspec.Struct):
+    quantity: int
+
+
+class Strict(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
+    primary_key: str
+    unit_price: int = 0
+    lines: tuple[Line, ...] = ()
+    stock: dict[str, int] = {}
+    state: Literal["open", "closed"] = "open"
+    count: Annotated[int, msgspec.Meta(ge=0)] = 0
+
+
+@pytest.mark.parametrize(
+    ("data", "field"),
+    [
+        ({"unitPrice": "canary"}, "unitPrice (type_error)"),
+        ({"unitPrice": None}, "unitPrice (type_error)"),
+        ({"lines": [{"quantity": 1}, {"quantity": "canary"}]}, "lines.1.* (type_error)"),
+        ({"lines": [{"canary": 1}]}, "lines.0.* (missing)"),
+        ({"stock": {"canary": "canary"}}, "stock.* (type_error)"),
+        ({"state": "canary"}, "state (value_error)"),
+        ({"state": "canary` - at `$.canary`"}, "state (value_error)"),
+        ({"count": -1}, "count (value_error)"),
+        ({"canary": 1}, "* (extra_forbidden)"),
+        ({"canary` - at `$.canary": 1}, "*.* (extra_forbidden)"),  # it looks like a place, and is told as any other
+        ({"primaryKey": 7}, "primaryKey (type_error)"),
+    ],
+)
+def test_data_that_does_not_fit_a_struct_names_event_and_field_without_values(data: Any, field: str) -> None:
+    orders = Projection("orders", initial=Order)
+    orders.on("OrderShipped", model=Strict)(lambda state, _: state)
+    wrong = detailed(json.dumps({"data": {"primaryKey": "order-17", **data}}))
+    with pytest.raises(FoldFailed) as failure:
+        orders.fold([wrong])
+    assert failure.value.fields == (field,)
+    assert failure.value.reason == f"its data does not fit Strict: {field}"
+    assert failure.value.event_id == wrong.id
+    assert failure.value.__cause__ is None
+    assert "canary" not in str(failure.value)
+
+
+@pytest.mark.parametrize(
+    ("detail", "field"),
+    [
+        ('{"data": {}}', "weight (missing)"),
+        ('{"data": {"weight": 3, "parcels": ["\\ud800"]}}', "data (json_invalid)"),
+    ],
+)
+def test_a_detail_without_readable_data_does_not_fit_a_struct(detail: str, field: str) -> None:
+    weights = Projection("weights", initial=int)
+    weights.on(OrderShipped)(lambda state, _: state)
+    with pytest.raises(FoldFailed) as failure:
+        weights.fold([detailed(detail)])
+    assert failure.value.fields == (field,)
+    assert "canary" not in str(failure.value)
+
+
+def test_a_struct_that_can_not_be_read_from_data_is_refused_at_once() -> None:
+    class Listed(msgspec.Struct, array_like=True):
+        weight: int
+
+    class Torn(msgspec.Struct):
+        weight: list[int] | tuple[int, ...]
+
+    for model, reason in ((Listed, "array_like"), (Torn, "more than one array-like")):
+        with pytest.raises(InvalidProjection, match=reason):
+            Projection("orders", initial=Order).on(model)
 
 
 def test_a_model_may_stand_for_types_of_other_names() -> None:
@@ -268,7 +403,7 @@ def test_a_second_handler_for_a_type_is_refused() -> None:
 
 @pytest.mark.parametrize("types", [("",), (7,), (OrderPlaced, "b"), (dict,)])
 def test_a_type_that_is_no_text_is_refused(types: Any) -> None:
-    with pytest.raises(InvalidProjection, match="texts or one pydantic model"):
+    with pytest.raises(InvalidProjection, match="texts or one model"):
         Projection("orders", initial=Order).on(*types)
 
 
@@ -382,6 +517,20 @@ def test_upcasters_run_before_validation() -> None:
         return [*state, event.data.total, event.data.currency]
 
     assert totals.fold([PLACED]) == [500, "EUR"]
+
+
+def test_upcasters_run_before_a_struct_is_read() -> None:
+    class Priced(msgspec.Struct):
+        total: int
+        currency: str
+
+    totals: Projection[list[Any]] = Projection("totals", initial=list, upcasters=upcasters())
+
+    @totals.on("OrderPlaced", model=Priced)
+    def placed(state: list[Any], event: Event[Priced]) -> list[Any]:
+        return [*state, event.type, event.data.total, event.data.currency]
+
+    assert totals.fold([PLACED]) == ["OrderPlaced", 500, "EUR"]
 
 
 def test_an_upcaster_that_raises_is_a_fold_failed() -> None:

@@ -11,6 +11,7 @@ import time
 from abc import ABC, abstractmethod
 from collections import OrderedDict
 from contextlib import nullcontext
+from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Final, Self
 
@@ -46,6 +47,7 @@ __all__ = ["BaseStore"]
 
 _log = logging.getLogger("eventsourcing_kit.stores")
 _BATCH: Final = 1_000
+_STORED: Final = Outcome("stored")
 _KNOWN_HEADS: Final = 10_000
 _NS: Final = 1_000_000_000
 _DAY: Final = 86_400
@@ -84,12 +86,16 @@ class BaseStore(ABC):
             yield from self._append_batch(batch)
 
     def append_many(self, events: Iterable[Event]) -> Counts:
+        stored = 0
         counts = Counts()
         for outcome in self.append_each(events):
-            if isinstance(outcome, EventRefused):
+            if outcome is _STORED:  # most of them
+                stored += 1
+            elif isinstance(outcome, EventRefused):
                 raise outcome
-            counts = counts.plus(outcome)
-        return counts
+            else:
+                counts = counts.plus(outcome)
+        return replace(counts, stored=counts.stored + stored)
 
     def _append_batch(self, events: list[Event]) -> list[Outcome | EventRefused]:
         with self._batch():
@@ -110,7 +116,7 @@ class BaseStore(ABC):
             self._remember_beginning(record)
         old = self._put(record)
         if old is None or old.put_token == token:
-            return Outcome("stored")
+            return _STORED
         if self._same(old, event):
             return self._duplicate(event, old, now)
         if old.event_id == event.id:

@@ -22,8 +22,9 @@ import msgspec
 from botocore.config import Config
 
 from eventsourcing_kit.errors import IndexNotFound, StoreDamaged, StoreNotFound, StoreUnavailable
-from eventsourcing_kit.record import COLUMNS, Record, decode, plain_key
+from eventsourcing_kit.record import COLUMNS, decode, plain_key
 from eventsourcing_kit.stores.base import BaseStore
+from eventsourcing_kit.stores.pages import TAGS, answer_of, asked, keep_bodies, pages, record_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -32,7 +33,9 @@ if TYPE_CHECKING:
 
     from eventsourcing_kit.errors import EventRefused
     from eventsourcing_kit.event import Event
+    from eventsourcing_kit.record import Record
     from eventsourcing_kit.stores.contract import Outcome
+    from eventsourcing_kit.stores.pages import Key
 
 __all__ = ["DynamoDBStore"]
 
@@ -51,7 +54,6 @@ _KEYS_OF_A_BATCH: Final = 100
 _MOST_TRIES: Final = 5  # of a batch of which nothing at all came back
 _LONGEST_PAUSE: Final = 20.0  # seconds, as botocore's
 _LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
-_FIELDS: Final = dict(zip(COLUMNS, Record.__struct_fields__, strict=True))
 
 
 class DynamoDBStore(BaseStore):
@@ -110,14 +112,15 @@ class DynamoDBStore(BaseStore):
     def streams(self, prefix: str = "") -> Iterator[str]:
         found: set[str] = set()
         with self._translated("listing streams"):
-            for page in self._client.get_paginator("scan").paginate(**self._scan()):
-                found.update(item["pk"]["S"] for item in page["Items"])
+            for item in self._items(self._client.scan, self._scan(), "listing streams"):
+                found.add(item["pk"]["S"])
         yield from sorted(stream for stream in found if stream.startswith(prefix))
 
     def _glimpse(self, limit: int) -> tuple[list[str], bool]:
         # One page: to list the streams of a table is to read all of it, which a notebook must not do unasked.
         with self._translated("listing streams"):
-            page = self._client.scan(**self._scan())
+            answer = asked(self._client.scan, self._scan())
+            page = answer_of(answer, url=self.url, doing="listing streams")
         found = sorted({item["pk"]["S"] for item in page["Items"]})
         return found[:limit], len(found) > limit or "LastEvaluatedKey" in page
 
@@ -171,7 +174,8 @@ class DynamoDBStore(BaseStore):
             except botocore.exceptions.ClientError as error:
                 if _code(error) != "ConditionalCheckFailedException":
                     raise
-                return self._from_item(error.response["Item"])  # type: ignore[typeddict-item]  # ALL_OLD brings it
+                item: Any = error.response["Item"]  # type: ignore[typeddict-item]  # ALL_OLD brings it
+                return record_of(item, url=self.url)
         return None
 
     def _delete(self, stream: str, key: str) -> None:
@@ -187,14 +191,13 @@ class DynamoDBStore(BaseStore):
         }
         if self.page_size is not None:
             request["Limit"] = self.page_size
-        while True:
+
+        def ask(key: Key | None) -> Any:
             with self._translated("reading"):
-                page = self._client.query(**request)
-            for item in page["Items"]:
-                yield decode(self._from_item(item))
-            if "LastEvaluatedKey" not in page:
-                return
-            request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+                return asked(self._client.query, request if key is None else {**request, "ExclusiveStartKey": key})
+
+        for events in pages(ask, url=self.url):
+            yield from events
 
     def correlations(self) -> Iterator[tuple[str, str, str]]:
         found: dict[str, list[tuple[str, str]]] = {}
@@ -215,18 +218,23 @@ class DynamoDBStore(BaseStore):
 
     def _pages_of_index(self, operation: Callable[..., Any], request: dict[str, Any]) -> Iterator[dict[str, Any]]:
         request = {"TableName": self.table, "IndexName": _INDEX, **request}
+        doing = "reading the index"
+        with self._translated(doing):
+            try:
+                yield from self._items(operation, request, doing)
+            except botocore.exceptions.ClientError as error:
+                if self._lacks_index(_code(error)):
+                    raise IndexNotFound(self.url, index=_INDEX) from error
+                raise
+
+    def _items(self, operation: Callable[..., Any], request: dict[str, Any], doing: str) -> Iterator[dict[str, Any]]:
+        """The items of all pages, as DynamoDB's JSON has them."""
         while True:
-            with self._translated("reading the index"):
-                try:
-                    page = operation(**request)
-                except botocore.exceptions.ClientError as error:
-                    if self._lacks_index(_code(error)):
-                        raise IndexNotFound(self.url, index=_INDEX) from error
-                    raise
+            page = answer_of(asked(operation, request), url=self.url, doing=doing)
             yield from page["Items"]
             if "LastEvaluatedKey" not in page:
                 return
-            request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+            request = {**request, "ExclusiveStartKey": page["LastEvaluatedKey"]}
 
     def _lacks_index(self, code: str) -> bool:
         """Whether a request to the index, which is sound where there is one, failed for want of it. Servers differ in
@@ -253,7 +261,7 @@ class DynamoDBStore(BaseStore):
                 answer = self._client.batch_get_item(RequestItems={self.table: {"Keys": keys, "ConsistentRead": True}})
             items: list[dict[str, Any]] = answer["Responses"].get(self.table, [])
             for item in items:
-                yield decode(self._from_item(item))
+                yield decode(record_of(item, url=self.url))
             left: Any = answer.get("UnprocessedKeys", {}).get(self.table, {})
             keys = left.get("Keys", [])
             tries = 0 if items else tries + 1
@@ -277,7 +285,9 @@ class DynamoDBStore(BaseStore):
             if urlsplit(self._endpoint_url or "").hostname in _LOOPBACK and session.get_credentials() is None:
                 # A server on this machine looks at no credentials, yet botocore signs nothing without any.
                 session = boto3.Session("local", "local", region_name=self._region)
-            return session.client("dynamodb", endpoint_url=self._endpoint_url, config=_CONFIG)
+            client = session.client("dynamodb", endpoint_url=self._endpoint_url, config=_CONFIG)
+        keep_bodies(client)
+        return client
 
     def _wait_for_table(self) -> None:
         self._client.get_waiter("table_exists").wait(TableName=self.table, WaiterConfig={"Delay": 1})
@@ -288,21 +298,6 @@ class DynamoDBStore(BaseStore):
         if found != _KEY_SCHEMA:
             names = ", ".join(name for name, _ in found)
             raise StoreDamaged(self.url, f"the table's key is ({names}), expected (pk, sk)")
-
-    def _from_item(self, item: dict[str, Any]) -> Record:
-        values: dict[str, Any] = {}
-        for name, field in _FIELDS.items():
-            tagged = item.get(name)
-            if tagged is None:
-                continue
-            ((tag, value),) = tagged.items()
-            expected = _TAGS.get(name, "S")
-            if tag != expected:
-                key = item["sk"].get("S", "")
-                reason = f"attribute '{name}' of the item '{key}' has the type {tag}, expected {expected}"
-                raise StoreDamaged(self.url, reason)
-            values[field] = float(value) if tag == "N" else value
-        return Record(**values)
 
     @contextmanager
     def _translated(self, doing: str) -> Iterator[None]:
@@ -316,13 +311,10 @@ class DynamoDBStore(BaseStore):
             raise StoreUnavailable(self.url, code=type(error).__name__, doing=doing) from error
 
 
-_TAGS: Final = {"eventDetailZ": "B", "expireRecord": "N"}
-
-
 def _to_item(record: Record) -> dict[str, Any]:
     values = zip(COLUMNS, msgspec.structs.astuple(record), strict=True)
     return {
-        name: {_TAGS.get(name, "S"): str(value) if name == "expireRecord" else value}
+        name: {TAGS.get(name, "S"): str(value) if name == "expireRecord" else value}
         for name, value in values
         if value is not None
     }

@@ -177,6 +177,11 @@ class _Pass:
         return True
 
     def _rows(self, window: Window) -> Iterator[Event]:
+        if window.start is None and not self._legacy:  # the usual case, with nothing between it and the store
+            return self._keyed(self._stream, window.low, window.high)
+        return self._rows_of_parts(window)
+
+    def _rows_of_parts(self, window: Window) -> Iterator[Event]:
         if window.start is not None:
             yield from self._keyed(self._stream, _BOOKKEEPING, _FIRST_TIME if self._legacy else HEAD_KEY)
         if window.low <= window.high:  # DynamoDB refuses a range that ends before it begins

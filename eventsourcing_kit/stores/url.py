@@ -33,6 +33,9 @@ class StoreURL:
 def parse_url(url: str) -> StoreURL:
     """Takes a store's URL apart. Raises InvalidStoreURL, whose text never repeats credentials."""
     parts = urlsplit(url)
+    if "://" not in url:
+        named = url.partition("?")[0].rpartition("@")[2]
+        raise InvalidStoreURL(named, "it has no '://'; a file is sqlite:///FILE, a table dynamodb://TABLE")
     if parts.scheme not in _OPTIONS:
         raise InvalidStoreURL(_masked(url), f"it begins with '{parts.scheme}://', expected {_either(_OPTIONS)}")
     if "@" in parts.netloc:

@@ -1,0 +1,300 @@
+"""Pages of a DynamoDB table: decoded from the very bytes of an answer, the next one under way meanwhile.
+
+botocore's parser looks every value up in its model of the API, which takes some thirty times as long as to read the
+JSON. Its event `before-parse` (botocore 1.35 and later) hands a successful answer over as it came; credentials,
+signing, endpoints and retries, also those for a wrong checksum, stay botocore's. Where there is no such event, what
+botocore has parsed is taken. And where one item of a page is not as this kit writes them, the whole page takes the
+plain road, `record_of`, which says what is wrong with it, and where.
+"""
+
+from __future__ import annotations
+
+import threading
+from base64 import b64decode
+from concurrent.futures import ThreadPoolExecutor
+from json import JSONDecoder
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
+from zlib import crc32
+
+import msgspec
+
+from eventsourcing_kit.errors import StoreDamaged, StoreUnavailable
+from eventsourcing_kit.event import Event, decode_json
+from eventsourcing_kit.record import COLUMNS, Record, decode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from concurrent.futures import Future
+    from types import TracebackType
+
+    from mypy_boto3_dynamodb.client import DynamoDBClient
+
+    Key = dict[str, dict[str, str]]
+    Answer = dict[str, Any]
+    Ask = Callable[[Key | None], Answer]
+
+__all__ = ["TAGS", "answer_of", "asked", "keep_bodies", "page_of", "pages", "record_of"]
+
+TAGS: Final = {"eventDetailZ": "B", "expireRecord": "N"}  # the types of attributes that are no text
+
+_OPERATIONS: Final = ("Query", "Scan")
+_BODY: Final = "body, kept by eventsourcing_kit"  # a member that no answer of DynamoDB has
+_OK: Final = 200
+_FIELDS: Final = dict(zip(COLUMNS, Record.__struct_fields__, strict=True))
+_LAST_KEY: Final = b'"LastEvaluatedKey":'
+_TAIL: Final = 32_768  # bytes at the end of a page in which its last key stands, were every character of it an escape
+
+
+def keep_bodies(client: DynamoDBClient) -> None:
+    """From here on, `asked` gives the client's answers as they came. All others who use that client see no change."""
+    for operation in _OPERATIONS:
+        client.meta.events.register(f"before-parse.dynamodb.{operation}", _keep_body)
+        client.meta.events.register(f"before-send.dynamodb.{operation}", _note_leaving)
+
+
+def asked(operation: Callable[..., Any], request: Mapping[str, Any]) -> Answer:
+    """What the client's `query` or `scan` answers, for `page_of` and `answer_of` to read. Raises as the client does."""
+    _call.keeps = True
+    try:
+        answer: Answer = operation(**request)
+        return answer
+    finally:
+        _call.keeps = False
+
+
+def _keep_body(response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_: object) -> None:
+    # What is no success is botocore's to read and to try again.
+    if getattr(_call, "keeps", False) and response_dict["status_code"] == _OK:
+        customized_response_dict[_BODY] = response_dict["body"]
+        response_dict["body"] = b"{}"
+
+
+def _note_leaving(**_: object) -> None:
+    left: threading.Event | None = getattr(_call, "left", None)
+    if left is not None:
+        left.set()
+
+
+_call = threading.local()  # botocore's events come in the thread that asks
+
+
+# One answer
+
+
+class Page(NamedTuple):
+    events: Iterable[Event]
+    key: Key | None  # behind which the next page begins; None: there is none
+
+
+def page_of(answer: Answer, *, url: str) -> Page:
+    """The events of an answer. Raises StoreUnavailable; and, where the turn of a bad item comes, StoreDamaged."""
+    body = _body(answer, url, "reading")
+    if body is not None:
+        try:
+            page = _PAGES.decode(body)
+            return Page(map(_event, page.Items), page.LastEvaluatedKey)
+        except (msgspec.MsgspecError, RecursionError):
+            pass  # the plain road finds out which item it is
+    found = _unpacked(answer, body, url, "reading")
+    return Page((decode(record_of(item, url=url)) for item in found["Items"]), found.get("LastEvaluatedKey"))
+
+
+def answer_of(answer: Answer, *, url: str, doing: str) -> Answer:
+    """An answer as botocore would have parsed it, but for bytes, which are in base64. Raises StoreUnavailable."""
+    return _unpacked(answer, _body(answer, url, doing), url, doing)
+
+
+def _body(answer: Answer, url: str, doing: str) -> bytes | None:
+    body: bytes | None = answer.get(_BODY)
+    if body is not None:
+        checksum = answer["ResponseMetadata"]["HTTPHeaders"].get("x-amz-crc32")
+        # When its tries are used up, botocore hands out the last answer, however wrong that is.
+        if checksum is not None and checksum != str(crc32(body)):
+            raise StoreUnavailable(url, code="an answer with a wrong checksum", doing=doing)
+    return body
+
+
+def _unpacked(answer: Answer, body: bytes | None, url: str, doing: str) -> Answer:
+    if body is None:
+        return answer
+    try:
+        found: Answer = decode_json(body)
+        found["Items"]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        raise StoreUnavailable(url, code="an answer that is not DynamoDB's", doing=doing) from None
+    return found
+
+
+def record_of(item: dict[str, Any], *, url: str) -> Record:
+    """The record of an item. Raises StoreDamaged where an attribute has another type than this kit gives it."""
+    values: dict[str, Any] = {}
+    for name, field in _FIELDS.items():
+        tagged = item.get(name)
+        if tagged is None:
+            continue
+        ((tag, value),) = tagged.items()
+        expected = TAGS.get(name, "S")
+        if tag != expected:
+            key = item["sk"].get("S", "")
+            raise StoreDamaged(url, f"attribute '{name}' of the item '{key}' has the type {tag}, expected {expected}")
+        if tag == "N":
+            value = float(value)
+        elif tag == "B" and isinstance(value, str):
+            value = b64decode(value)
+        values[field] = value
+    return Record(**values)
+
+
+class _Text(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
+    S: str
+
+
+class _Number(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
+    N: str
+
+
+class _Bytes(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
+    B: bytes
+
+
+# What stands for an attribute that an item lacks, as `record.decode` reads it: so that each is asked in one way.
+_NO_TEXT: Final = _Text(None)  # type: ignore[arg-type]  # made here only; a decoded one is text
+_EMPTY: Final = _Text("")
+_NO_DETAIL: Final = _Text("{}")
+
+
+class _Item(msgspec.Struct, gc=False):
+    """The attributes of `record.COLUMNS`, in their own spelling; all others are passed over."""
+
+    pk: _Text
+    sk: _Text
+    primaryKey: _Text = _NO_TEXT  # noqa: N815 - the attributes' names, as below
+    detailType: _Text = _NO_TEXT  # noqa: N815
+    eventId: _Text = _EMPTY  # noqa: N815
+    source: _Text = _EMPTY
+    eventTime: _Text = _EMPTY  # noqa: N815
+    eventDetail: _Text = _NO_DETAIL  # noqa: N815
+    eventDetailZ: _Bytes | None = None  # noqa: N815
+    recordedAt: _Text = _NO_TEXT  # noqa: N815
+    digest: _Text = _NO_TEXT
+    putToken: _Text = _NO_TEXT  # noqa: N815
+    expireRecord: _Number | None = None  # noqa: N815
+    correlationId: _Text = _NO_TEXT  # noqa: N815
+    causationId: _Text = _NO_TEXT  # noqa: N815
+    replayName: _Text = _NO_TEXT  # noqa: N815
+    account: _Text = _NO_TEXT
+    region: _Text = _NO_TEXT
+    resources: _Text = _NO_TEXT
+
+
+class _Items(msgspec.Struct, gc=False):
+    Items: list[_Item]
+    LastEvaluatedKey: dict[str, dict[str, str]] | None = None
+
+
+_PAGES: Final = msgspec.json.Decoder(_Items)
+
+
+def _event(item: _Item) -> Event:
+    key, type_ = item.sk.S, item.detailType.S
+    packed, expires = item.eventDetailZ, item.expireRecord
+    return Event(
+        item.pk.S,
+        key,
+        key.partition("#")[2] if type_ is None else type_,
+        item.eventId.S,
+        item.source.S,
+        item.eventTime.S,
+        item.eventDetail.S if packed is None else packed.B,
+        item.recordedAt.S,
+        item.digest.S,
+        None if expires is None else float(expires.N),
+        item.correlationId.S,
+        item.causationId.S,
+        item.replayName.S,
+        item.account.S,
+        item.region.S,
+        item.resources.S,
+    )
+
+
+# One answer after another
+
+
+def pages(ask: Ask, *, url: str) -> Iterator[Iterable[Event]]:
+    """The events of each page, in order; `ask` brings the answer that begins behind a key, or at the beginning.
+
+    The next page is asked for before this one is decoded, by a thread that lives as long as this iteration; never more
+    than one is under way. What goes wrong with it is raised when its turn comes. Raises what `ask` and `page_of` do.
+    """
+    answer = ask(None)
+    with _Ahead(ask) as ahead:
+        while True:
+            ahead.begin(_key_at_end(answer))
+            events, key = page_of(answer, url=url)
+            yield events
+            if key is None:
+                return
+            answer = ahead.answer(key)
+
+
+def _key_at_end(answer: Answer) -> Key | None:
+    """The last key of a page, found without decoding the page: right, but where an item has an attribute of the very
+    same name in its place."""
+    body = answer.get(_BODY)
+    if body is None:
+        return answer.get("LastEvaluatedKey")
+    place = body.rfind(_LAST_KEY, -_TAIL)
+    if place < 0:
+        return None
+    try:
+        key, _ = _JSON.raw_decode(body[place + len(_LAST_KEY) :].decode().lstrip())
+    except ValueError:
+        return None
+    return key  # type: ignore[no-any-return]  # whatever it is, it is compared before it is used
+
+
+_JSON: Final = JSONDecoder()
+
+
+class _Ahead:
+    """At most one question under way in a thread of its own, which is made when there is one. Has to be closed."""
+
+    def __init__(self, ask: Ask) -> None:
+        self._ask = ask
+        self._pool: ThreadPoolExecutor | None = None
+        self._key: Key | None = None
+        self._answer: Future[Answer] | None = None
+
+    def begin(self, key: Key | None) -> None:
+        """Comes back when the request is on its way: a thread that folds leaves others no time to send anything."""
+        self._key, self._answer = key, None
+        if key is None:
+            return
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(1, thread_name_prefix="eventsourcing_kit page")
+        left = threading.Event()
+        self._answer = self._pool.submit(self._run, key, left)
+        left.wait()
+
+    def _run(self, key: Key, left: threading.Event) -> Answer:
+        _call.left = left
+        try:
+            return self._ask(key)
+        finally:
+            left.set()  # also where it came to no sending
+
+    def answer(self, key: Key) -> Answer:
+        """The answer that begins behind `key`, whether it was asked for already or not."""
+        if self._answer is None or self._key != key:
+            return self._ask(key)
+        return self._answer.result()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
