@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from eventsourcing_kit.envelope import parse
     from eventsourcing_kit.errors import EventSourcingError
     from eventsourcing_kit.event import Event
+    from eventsourcing_kit.jobs.folder import rebuild_job
+    from eventsourcing_kit.jobs.manifest import Manifest
+    from eventsourcing_kit.jobs.publishing import ViewCheck, check_view, publish
+    from eventsourcing_kit.jobs.view import View
     from eventsourcing_kit.projection import Projection
     from eventsourcing_kit.questions.bisect import Bisection, bisect
     from eventsourcing_kit.questions.blame import Blame, blame
@@ -47,6 +51,12 @@ __all__ = [
     "rebuild",
     "rebuild_all",
     "Rebuilt",
+    "rebuild_job",
+    "Manifest",
+    "publish",
+    "View",
+    "check_view",
+    "ViewCheck",
     "history",
     "History",
     "diff",
@@ -79,6 +89,12 @@ _PLACES = {
     "rebuild": "rebuilding",
     "rebuild_all": "rebuilding",
     "Rebuilt": "rebuilding",
+    "rebuild_job": "jobs.folder",
+    "Manifest": "jobs.manifest",
+    "publish": "jobs.publishing",
+    "View": "jobs.view",
+    "check_view": "jobs.publishing",
+    "ViewCheck": "jobs.publishing",
     "history": "questions.history",
     "History": "questions.history",
     "diff": "questions.diff",

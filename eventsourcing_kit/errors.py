@@ -302,14 +302,13 @@ class FoldFailed(EventSourcingError):
 
 
 class FoldCrashed(EventSourcingError):
-    """A process of its own, in the `world` of that name, did not get to the end of its folds of `projection`, for
-    `reason`; it was last at `stream`, where it had come to one."""
+    """A process of its own did not get to the end of its folds of `projection`, for `reason`; it was last at `stream`,
+    where it had come to one. `world` is the name of the world that was tried in it, where one was."""
 
-    def __init__(self, projection: str, *, stream: str | None, world: str, reason: str) -> None:
+    def __init__(self, projection: str, *, stream: str | None, world: str | None = None, reason: str) -> None:
         where = f"stream '{stream}'" if stream is not None else "the import of its module"
-        super().__init__(
-            f"projection '{projection}': the process for the world '{world}' did not get beyond {where}: {reason}"
-        )
+        process = "a process" if world is None else f"the process for the world '{world}'"
+        super().__init__(f"projection '{projection}': {process} did not get beyond {where}: {reason}")
         self.projection = projection
         self.stream = stream
         self.world = world

@@ -27,6 +27,7 @@ __all__ = [
     "metadata_of",
     "moment_or_none",
     "on_one_line",
+    "stored_fields",
 ]
 
 JSONObject = dict[str, Any]
@@ -275,3 +276,11 @@ def _is_json(text: str) -> bool:
 
 def _refuse(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
+
+
+def stored_fields(event: Event) -> tuple[Any, ...]:
+    """What `Event(*fields)` makes the same event of, nothing of it decoded."""
+    return msgspec.structs.astuple(event)[:_STORED]
+
+
+_STORED: Final = 17  # an Event's fields without what it has decoded

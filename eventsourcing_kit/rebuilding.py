@@ -4,35 +4,40 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from dataclasses import dataclass, field
+from contextlib import closing
+from dataclasses import astuple, dataclass, field
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any, Final, Generic, Literal, NamedTuple
 
 from typing_extensions import TypeVar
 
+from eventsourcing_kit.carried import error_of
 from eventsourcing_kit.errors import (
     EventNotFound,
     FoldFailed,
     ForeignKey,
     IncompleteStream,
+    InvalidProjection,
     RebuildsFailed,
     StoreDamaged,
 )
+from eventsourcing_kit.event import Event, stored_fields
+from eventsourcing_kit.faithful import is_same
 from eventsourcing_kit.frames.showing import rebuilt_html, rebuilt_text
 from eventsourcing_kit.moment import to_datetime, to_key_time, to_microseconds
 from eventsourcing_kit.progress import watched
 from eventsourcing_kit.span import Span, exact
+from eventsourcing_kit.workers import Question, Task, Workers, check_workers, code_of, shares
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterable, Iterator
     from datetime import datetime
 
     from eventsourcing_kit.errors import EventSourcingError
-    from eventsourcing_kit.event import Event
     from eventsourcing_kit.projection import Projection
     from eventsourcing_kit.stores.contract import Readable
 
-__all__ = ["RebuildWarning", "Rebuilt", "StreamFailure", "rebuild", "rebuild_all"]
+__all__ = ["OF_ONE_STREAM", "RebuildWarning", "Rebuilt", "StreamFailure", "rebuild", "rebuild_all", "to_frame"]
 
 Result = TypeVar("Result", default=Any)
 
@@ -152,6 +157,7 @@ def rebuild_all(
     on_error: Literal["raise", "skip"] = "raise",
     strict: bool = False,
     failures: list[StreamFailure] | None = None,
+    workers: int = 1,
     clock: Callable[[], int] | None = None,
 ) -> Iterator[Rebuilt[Result]]:
     """Rebuilds several streams one after another, each when it is asked for: all, those with a prefix, or a list.
@@ -159,35 +165,105 @@ def rebuild_all(
     A stream that can not be rebuilt does not stop the others: it is appended to `failures` where that list is given;
     else RebuildsFailed, which lists them, is raised when all the others are done. With `strict` the first one raises.
     A StoreError other than about one stream's own rows ends the iteration at once.
+
+    With `workers`, so many processes share the streams; the answers, and their order, are the same. They import the
+    projection from its module, and open the store by its URL. States come back as JSON: one that JSON does not bring
+    back as it was raises InvalidProjection, as does a projection that is in no module or whose code has changed since
+    it was imported here; InvalidOption, a store that no other process can open; FoldCrashed, a process that died. The
+    errors of streams have no cause, event and state then; where the user's code raised is among their notes.
     """
+    check_workers(workers)
     now = (clock or time.time_ns)()
     at, known_at, start = (exact(value, tz=tz, now=now) for value in (at, known_at, start))
     failed: list[StreamFailure] = [] if failures is None else failures
     names = store.streams(streams or "") if streams is None or isinstance(streams, str) else iter(streams)
-    for stream in watched(names, "rebuilding streams", every=1):
+    asked = Question(now, at, known_at, start, allow_incomplete, on_error)
+    if workers > 1:
+        outcomes = _elsewhere(projection, store, names, asked, workers)
+    else:
+        outcomes = _here(projection, store, names, asked, clock)
+    with closing(outcomes):
+        for outcome in watched(outcomes, "rebuilding streams", every=1):
+            if isinstance(outcome, Rebuilt):
+                yield outcome
+            elif strict:
+                raise outcome.error
+            else:
+                failed.append(outcome)
+    if failures is None and failed:
+        raise RebuildsFailed(projection.name, {failure.stream: failure.error for failure in failed})
+
+
+OF_ONE_STREAM: Final = (FoldFailed, IncompleteStream, EventNotFound, ForeignKey, StoreDamaged)
+
+
+def _here(
+    projection: Projection[Any, Result],
+    store: Readable,
+    names: Iterable[str],
+    asked: Question,
+    clock: Callable[[], int] | None,
+) -> Generator[Rebuilt[Result] | StreamFailure]:
+    for stream in names:
         try:
             rebuilt = rebuild(
                 projection,
                 store,
                 stream,
-                at=at,
-                known_at=known_at,
-                start=start,
-                allow_incomplete=allow_incomplete,
-                on_error=on_error,
+                at=asked.at,
+                known_at=asked.known_at,
+                start=asked.start,
+                allow_incomplete=asked.allow_incomplete,
+                on_error=asked.on_error,
                 clock=clock,
             )
-        except _OF_ONE_STREAM as error:
-            if strict:
-                raise
-            failed.append(StreamFailure(stream, error))
+        except OF_ONE_STREAM as error:
+            yield StreamFailure(stream, error)
         else:
             yield rebuilt
-    if failures is None and failed:
-        raise RebuildsFailed(projection.name, {failure.stream: failure.error for failure in failed})
 
 
-_OF_ONE_STREAM: Final = (FoldFailed, IncompleteStream, EventNotFound, ForeignKey, StoreDamaged)
+def _elsewhere(
+    projection: Projection[Any, Result], store: Readable, names: Iterable[str], asked: Question, workers: int
+) -> Generator[Rebuilt[Result] | StreamFailure]:
+    crew = Workers(projection, store, asked, count=workers, code=code_of(projection))
+    with closing(crew.run_in_order(Task(share) for share in shares(names, workers))) as frames:
+        for kind, *facts in frames:
+            if kind == "state":
+                yield _from_frame(projection, facts)
+            else:
+                yield StreamFailure(facts[0], error_of(facts[1]))
+
+
+def to_frame(projection: Projection[Any, Result], rebuilt: Rebuilt[Result]) -> list[Any]:
+    """An answer for another process. Raises InvalidProjection where JSON does not bring the state back as it is."""
+    text = projection.to_json(rebuilt.state)
+    if not is_same(rebuilt.state, projection.from_json(text)):
+        reason = (
+            f"the state of stream '{rebuilt.stream}' does not come back from JSON as it was, so that no other process "
+            "can hand it over: declare its type, or take workers=1"
+        )
+        raise InvalidProjection(projection.name, reason)
+    moments = [None if ns is None else str(ns) for ns in (rebuilt.at_ns, rebuilt.known_at_ns)]  # wider than 64 bits
+    last = None if rebuilt.last is None else stored_fields(rebuilt.last)
+    warnings = [astuple(warning) for warning in rebuilt.warnings]
+    return ["state", rebuilt.stream, text, *moments, rebuilt.events, last, rebuilt.complete, warnings]
+
+
+def _from_frame(projection: Projection[Any, Result], frame: list[Any]) -> Rebuilt[Result]:
+    stream, text, at_ns, known_at_ns, events, last, complete, warnings = frame
+    return Rebuilt(
+        state=projection.from_json(text),
+        stream=stream,
+        projection=projection.name,
+        version=projection.version,
+        at_ns=None if at_ns is None else int(at_ns),
+        known_at_ns=None if known_at_ns is None else int(known_at_ns),
+        events=events,
+        last=None if last is None else Event(*last),
+        complete=complete,
+        warnings=tuple(RebuildWarning(kind, count, message, tuple(keys)) for kind, count, message, keys in warnings),
+    )
 
 
 class _Watch:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import subprocess
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final
 
 from typer.testing import CliRunner
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-__all__ = ["COMMAND", "ROOT", "Desk", "Done", "desk_at", "lines", "without_projections"]
+__all__ = ["COMMAND", "ROOT", "Desk", "Done", "desk_at", "is_let_go", "lines", "without_projections"]
 
 ROOT: Final = Path(__file__).parents[1]
 COMMAND: Final = [sys.executable, "-m", "eventsourcing_kit.cli"]
@@ -110,6 +111,12 @@ def without_projections() -> Iterator[None]:
     finally:
         taken()
         sys.modules.update(before)
+
+
+def is_let_go(pipe: IO[bytes]) -> bool:
+    """Whether nobody holds the other end any more, of those who have been ended."""
+    readable, _, _ = select.select([pipe], [], [], 30)
+    return bool(readable) and pipe.read() == b""
 
 
 def lines(envelopes: Iterable[Mapping[str, Any]]) -> str:

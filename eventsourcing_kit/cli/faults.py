@@ -93,6 +93,8 @@ def say_error(error: BaseException) -> None:
         users = [frame for frame in frames if _is_users(frame.file)]
         for frame in (users or frames)[-_SHOWN_FRAMES:]:
             say(f"  {_place(frame)}")
+    for place in getattr(error, "__notes__", ()) if isinstance(error, EventSourcingError) else ():
+        say(f"  {place}")  # where it raised in another process
 
 
 def code_of(error: BaseException) -> ExitCode:

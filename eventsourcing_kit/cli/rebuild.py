@@ -12,6 +12,17 @@ import typer
 from eventsourcing_kit import output as files
 from eventsourcing_kit.cli import settings
 from eventsourcing_kit.cli.faults import UsageProblem, code_of, say_error
+from eventsourcing_kit.cli.jobs import (
+    IntoOption,
+    PartFormat,
+    PartsOption,
+    PartStreamsOption,
+    ResumeOption,
+    WorkersOption,
+    is_folder,
+    run_job,
+    run_publish,
+)
 from eventsourcing_kit.cli.options import (
     AllowIncompleteOption,
     AppOption,
@@ -29,6 +40,7 @@ from eventsourcing_kit.cli.tables import Printer
 from eventsourcing_kit.cli.talk import many, say
 from eventsourcing_kit.cli.window import Window
 from eventsourcing_kit.errors import InvalidProjection
+from eventsourcing_kit.jobs.manifest import PART_STREAMS
 from eventsourcing_kit.moment import to_canonical
 from eventsourcing_kit.rebuilding import StreamFailure, rebuild_all
 
@@ -66,7 +78,11 @@ def rebuild(
     output: Annotated[
         str | None,
         typer.Option(
-            "--output", "-o", metavar="FILE", help="Write into FILE.jsonl or FILE.parquet", show_default=False
+            "--output",
+            "-o",
+            metavar="PLACE",
+            help="Write into FILE.jsonl or FILE.parquet, or as a job into a folder",
+            show_default=False,
         ),
     ] = None,
     allow_incomplete: AllowIncompleteOption = False,
@@ -74,6 +90,11 @@ def rebuild(
         OnError, typer.Option(help="Where a handler raises: give up that stream, or skip and count that event")
     ] = OnError.stop,
     strict: Annotated[bool, typer.Option("--strict", help="Stop at the first stream that fails")] = False,
+    into: IntoOption = None,
+    workers: WorkersOption = 1,
+    resume: ResumeOption = False,
+    parts: PartsOption = PartFormat.jsonl,
+    part_streams: PartStreamsOption = PART_STREAMS,
     store_url: StoreOption = None,
     app: AppOption = None,
     format: FormatOption = None,  # noqa: A002 - the option's name
@@ -91,15 +112,41 @@ def rebuild(
       eskit rebuild orders order-17 --at 2026-03-01 --known-at 2026-03-02
       eskit rebuild stock --prefix sku- --at '2h ago' | jq .state
       eskit rebuild orders --all -o orders.parquet
+      eskit rebuild orders --all --at 2026-03-01 -o states/ --workers 8
+      eskit rebuild orders --all --into sqlite:///views.db
 
     A JSON line has: stream, projection, version, at, known_at, events, last,
     complete, warnings, state. A file is written whole or not at all.
+
+    A folder gets parts and a manifest.json. It is a job: stopped in any way,
+    the same command with --resume goes on with it. A table, which --into fills,
+    has its old rows until all new ones are there. Without --known-at both have
+    what was known when they began.
 
     [bold]Exit codes[/]: 0 done, 2 usage, 3 a projection raised or a stream
     could not be rebuilt, 4 store.
     """
     printer = Printer(format)
     chosen = chosen_streams(streams or [], prefix, every=every)
+    job = into is not None or (output is not None and is_folder(output))
+    _check_job(output, into, strict=strict, resume=resume, job=job)
+    if job:
+        question: dict[str, Any] = {
+            "streams": chosen,
+            "at": at,
+            "known_at": known_at,
+            "start": start,
+            "tz": tz,
+            "workers": workers,
+            "allow_incomplete": allow_incomplete,
+            "on_error": on_error.value,
+        }
+        if into is not None:
+            run_publish(name, into, store_url, app, **question)
+        elif output is not None:
+            more: dict[str, Any] = {"part_format": parts.value, "part_streams": part_streams, "resume": resume}
+            run_job(name, output, store_url, app, **question, **more)
+        return
     if output is not None:
         files.check_output(output)
     window = Window.of(start=start, at=at, known_at=known_at, tz=tz)
@@ -120,6 +167,7 @@ def rebuild(
                 on_error=on_error.value,
                 strict=strict,
                 failures=failures,
+                workers=workers,
             )
             count = _Count(progress)
             if output is not None:
@@ -131,6 +179,15 @@ def rebuild(
     _tell(count, failures, output)
     if failures:
         raise typer.Exit(max(code_of(failure.error) for failure in failures))
+
+
+def _check_job(output: str | None, into: str | None, *, strict: bool, resume: bool, job: bool) -> None:
+    if output is not None and into is not None:
+        raise UsageProblem("say where to: --output or --into, one of the two")
+    if strict and job:
+        raise UsageProblem("--strict stops at the first stream that fails, and a job lists them all; drop it")
+    if resume and (into is not None or not job):
+        raise UsageProblem("--resume goes on with a job in a folder: -o FOLDER")
 
 
 class _Failures(list[StreamFailure]):

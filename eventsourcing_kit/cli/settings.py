@@ -7,13 +7,12 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import quote
 
 from eventsourcing_kit.catalog import load
 from eventsourcing_kit.cli.talk import say
 from eventsourcing_kit.errors import InvalidOption
 from eventsourcing_kit.stores import open_store
-from eventsourcing_kit.stores.url import parse_url
+from eventsourcing_kit.stores.url import absolute
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -62,7 +61,7 @@ def store_setting(option: str | None, *, environ: Mapping[str, str], directory: 
     if setting is None:
         return Setting(DEFAULT_STORE, "the default", directory)
     if setting.folder != directory:
-        return Setting(_absolute(setting.value, setting.folder), setting.origin, setting.folder)
+        return Setting(absolute(setting.value, setting.folder), setting.origin, setting.folder)
     return setting
 
 
@@ -103,11 +102,3 @@ def _pyproject(directory: Path) -> tuple[Path, dict[str, str]] | None:
     if unknown:
         raise InvalidOption(f"{TABLE} in '{path}'", found=unknown[0], expected="'app' or 'store'")
     return path, table
-
-
-def _absolute(url: str, folder: Path) -> str:
-    place = parse_url(url)
-    if place.scheme != "sqlite" or place.place is None or Path(place.place).is_absolute():
-        return url
-    _, question, query = url.partition("?")
-    return f"sqlite:///{quote(str(folder / place.place))}{question}{query}"

@@ -61,6 +61,12 @@ def verify(
     ] = None,
     orders: OrdersOption = 720,
     timeout: Annotated[float, typer.Option(min=0.001, metavar="S", help="Seconds that one process may take")] = 600.0,
+    against: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL", help="Compare the table that 'rebuild --into' filled with a rebuild", show_default=False
+        ),
+    ] = None,
     store_url: StoreOption = None,
     app: AppOption = None,
     format: FormatOption = None,  # noqa: A002 - the option's name
@@ -79,9 +85,12 @@ def verify(
       eskit verify orders order-17 --at 2026-03-20
       eskit verify orders --prefix order- --change 'hash seed' --change clock
       eskit verify orders --all | jq -r .changed | sort | uniq -c
+      eskit verify orders --against sqlite:///views.db
 
     A JSON line is a difference: stream, projection, version, changed, detail,
-    pointers, id, key and type of the event, raised, order.
+    pointers, id, key and type of the event, raised, order. With --against, a
+    row is compared with a rebuild of the same streams at the same moments, and
+    a line has: stream, projection, version, found, pointers, reason.
 
     [bold]Exit codes[/]: 0 the same everywhere, 1 a difference was found, 2 usage,
     3 the projection raised, 4 store.
@@ -89,6 +98,11 @@ def verify(
     from eventsourcing_kit.verifying.verification import verify as verified
 
     printer = Printer(format)
+    if against is not None:
+        if streams or prefix is not None or every or at or known_at or changes:
+            raise UsageProblem("--against compares what the table is of: drop streams, moments and changes")
+        _verify_view(printer, name, against, store_url, app)
+        return
     chosen = chosen_streams(streams or [], prefix, every=every)
     window = Window.of(start=None, at=at, known_at=known_at, tz=tz)
     with redirect_stdout(sys.stderr), settings.store(store_url) as store:
@@ -174,6 +188,33 @@ def check_ties(
                 say(f"not covered: stream '{stream}' has no event")
     failures = [failure for check in answer for failure in check.failures]
     _end(different=any(check.depends for check in answer), failures=failures)
+
+
+def _verify_view(printer: Printer, name: str, against: str, store_url: str | None, app: str | None) -> None:
+    from eventsourcing_kit.jobs.publishing import check_view
+
+    with redirect_stdout(sys.stderr), settings.store(store_url) as store:
+        projection = settings.catalog(app).get(name)
+        with printer.progress("rebuilding"):
+            answer = check_view(projection, store, against)
+        view = answer.view
+        Window(start=view.start, at=view.at, known_at=view.known_at).tell()
+        if printer.is_table:
+            printer.table(
+                ("stream", "found", "differs at", "reason"),
+                (
+                    (each.stream, each.found, _few(map(_pointer, each.pointers)), each.reason or "")
+                    for each in answer.differences
+                ),
+                dispensable=("reason",),
+            )
+        else:
+            printer.answer(answer)
+    if answer.same_code is False or view.version != projection.version:
+        say(f"it was filled by other code, of version {view.version}; the one here has version {projection.version}")
+    say(repr(answer)[1:-1].removeprefix("ViewCheck: "))
+    if not answer.ok:
+        raise typer.Exit(ExitCode.DIFFERENCE)
 
 
 def _show_differences(printer: Printer, answer: Verification) -> None:

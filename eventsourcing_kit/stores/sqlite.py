@@ -30,7 +30,7 @@ from eventsourcing_kit.stores.base import BaseStore
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-__all__ = ["APPLICATION_ID", "FORMAT", "SQLiteStore"]
+__all__ = ["APPLICATION_ID", "FORMAT", "SQLiteStore", "check_library", "error_code"]
 
 APPLICATION_ID: Final = int.from_bytes(b"eskt")  # PRAGMA application_id: whose file it is
 FORMAT: Final = 1  # PRAGMA user_version: the layout of its tables
@@ -101,7 +101,7 @@ class SQLiteStore(BaseStore):
         token: Callable[[], str] | None = None,
     ) -> None:
         super().__init__(url, retention_days=retention_days, legacy=legacy, clock=clock, token=token)
-        _check_library(url)
+        check_library(url)
         self._path = None if path is None else str(Path(path).absolute())  # the working directory may change later
         self._writing = threading.RLock()
         self._writer: apsw.Connection | None = None
@@ -136,7 +136,7 @@ class SQLiteStore(BaseStore):
                 for (lines,) in connection.execute("PRAGMA integrity_check(20)"):
                     found += str(lines).splitlines()
             except apsw.CorruptError as error:  # so damaged that the check itself can not go on
-                found.append(_code(error))
+                found.append(error_code(error))
         return [] if found == ["ok"] else found
 
     def close(self) -> None:
@@ -312,15 +312,16 @@ class SQLiteStore(BaseStore):
         except apsw.NotADBError as error:
             raise StoreDamaged(self.url, "it is not an SQLite file") from error
         except apsw.CorruptError as error:
-            raise StoreDamaged(self.url, f"SQLite found damage while {doing} ({_code(error)})") from error
+            raise StoreDamaged(self.url, f"SQLite found damage while {doing} ({error_code(error)})") from error
         except (apsw.CantOpenError, apsw.ReadOnlyError) as error:
             doing = f"{doing} (its directory has to be there and to let you write, also for reading)"
-            raise StoreUnavailable(self.url, code=_code(error), doing=doing) from error
+            raise StoreUnavailable(self.url, code=error_code(error), doing=doing) from error
         except apsw.Error as error:
-            raise StoreUnavailable(self.url, code=_code(error), doing=doing) from error
+            raise StoreUnavailable(self.url, code=error_code(error), doing=doing) from error
 
 
-def _code(error: apsw.Error) -> str:
+def error_code(error: apsw.Error) -> str:
+    """SQLite's own name of it, such as SQLITE_BUSY."""
     codes: Any = apsw.mapping_extended_result_codes | apsw.mapping_result_codes
     return str(codes.get(getattr(error, "extendedresult", None), None) or type(error).__name__)
 
@@ -339,7 +340,8 @@ def _retry_busy(call: Callable[[], object]) -> None:
             return
 
 
-def _check_library(url: str) -> None:
+def check_library(url: str) -> None:
+    """Raises StoreUnavailable where the SQLite that is linked here can damage a file."""
     version = tuple(int(part) for part in apsw.sqlite_lib_version().split("."))
     if version >= (3, 51, 3) or (version[:2] in ((3, 50), (3, 44)) and version[2] >= {50: 7, 44: 6}[version[1]]):
         return

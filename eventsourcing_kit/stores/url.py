@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from eventsourcing_kit.errors import InvalidStoreURL
 
-__all__ = ["StoreURL", "parse_url"]
+__all__ = ["StoreURL", "absolute", "parse_url"]
 
 _COMMON: Final = ("legacy", "retention_days")
 _OPTIONS: Final = {"sqlite": _COMMON, "dynamodb": (*_COMMON, "endpoint_url", "profile", "region")}
@@ -57,6 +58,15 @@ def parse_url(url: str) -> StoreURL:
         profile=options.get("profile") or None,
         endpoint_url=options.get("endpoint_url") or None,
     )
+
+
+def absolute(url: str, folder: Path) -> str:
+    """The same URL, where a file's relative name starts from `folder`. Raises as `parse_url`."""
+    place = parse_url(url)
+    if place.scheme != "sqlite" or place.place is None or Path(place.place).is_absolute():
+        return url
+    _, question, query = url.partition("?")
+    return f"sqlite:///{quote(str(folder / place.place))}{question}{query}"
 
 
 def _path(url: str, netloc: str, path: str) -> str | None:

@@ -5,7 +5,6 @@
     answers.py       what both answer
     worlds.py        what can be different
     spool.py         the events, the same for all worlds
-    places.py        where a projection is defined, for a process that has to import it
     processes.py     starts one process for each world; child.py is what it runs
     ties.py          orders that are allowed inside one moment
     pointers.py      where two states differ

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 import msgspec
 
 from eventsourcing_kit.errors import FoldFailed, InvalidProjection
-from eventsourcing_kit.verifying.places import Place  # noqa: TC001 - msgspec reads it
+from eventsourcing_kit.importable import Place  # noqa: TC001 - msgspec reads it
+from eventsourcing_kit.processes import write_frame
 from eventsourcing_kit.verifying.pointers import differing, without
-from eventsourcing_kit.verifying.spool import Spool, write_frame
+from eventsourcing_kit.verifying.spool import Spool
 from eventsourcing_kit.verifying.ties import Tally, ties_of
 
 if TYPE_CHECKING:

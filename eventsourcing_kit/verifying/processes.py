@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from pathlib import Path
 from threading import Event, Lock, Timer
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -16,22 +13,22 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import msgspec
 
 from eventsourcing_kit.errors import FoldCrashed
+from eventsourcing_kit.processes import command, frames, how_it_ended
 from eventsourcing_kit.verifying.child import Job
-from eventsourcing_kit.verifying.spool import frames
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Mapping
+    from pathlib import Path
 
+    from eventsourcing_kit.importable import Place
     from eventsourcing_kit.verifying.child import Look
-    from eventsourcing_kit.verifying.places import Place
     from eventsourcing_kit.verifying.spool import Spool
     from eventsourcing_kit.verifying.worlds import World
 
 __all__ = ["Crew", "Folds", "Looked", "State", "Task"]
 
 _AT_ONCE: Final = 2
-_START: Final = "import sys; sys.path[:] = sys.argv[1:-1]; from eventsourcing_kit.verifying.child import main; main()"
-_OWN_ROOT: Final = str(Path(__file__).parents[2])
+_CHILD: Final = "eventsourcing_kit.verifying.child"
 # What the system, Python and the other worlds need; everything else could only be read by the user's code.
 _KEPT: Final = ("PATH", "SYSTEMROOT", "TMPDIR", "TEMP", "TMP", "TZ", "LANG", "HOME", "USERPROFILE", "USER", "LOGNAME")
 _KEPT_BEGINNINGS: Final = ("PYTHON", "LC_", "LD_", "DYLD_")
@@ -126,12 +123,11 @@ class Crew:
         """Until the process has ended; how it did, in words."""
         home = self._folder / "elsewhere"  # the same for all who are there
         home.mkdir(exist_ok=True)
-        path = [str(Path.cwd() / entry) for entry in sys.path]
         with self._lock:
             if self._stopped:
                 return "it was stopped"
             process = subprocess.Popen(  # noqa: S603 - this Python, and code of ours
-                [sys.executable, "-P", "-c", _START, *path, _OWN_ROOT, str(folder / "job")],
+                command(_CHILD, str(folder / "job")),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
@@ -155,7 +151,7 @@ class Crew:
                 self._running.discard(process)
         if late.is_set():
             return f"it was not done after {self._timeout:g} seconds; timeout= gives it longer"
-        return f"it ended by {signal.Signals(-code).name}" if code < 0 else f"it ended with exit code {code}"
+        return how_it_ended(code)
 
     def _read(self, task: Task, path: Path, end: str) -> Folds:
         folds = Folds()

@@ -7,11 +7,12 @@ adapter can be verified; and no process that folds needs credentials, or a clock
 from __future__ import annotations
 
 from itertools import islice, zip_longest
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
-from eventsourcing_kit.event import Event
+from eventsourcing_kit.event import Event, stored_fields
+from eventsourcing_kit.processes import frames, write_frame
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -21,12 +22,9 @@ if TYPE_CHECKING:
     from eventsourcing_kit.stores.contract import Readable
     from eventsourcing_kit.verifying.scope import Scope
 
-__all__ = ["Section", "Spool", "frames", "write_frame"]
+__all__ = ["Section", "Spool"]
 
-_LENGTH: Final = 4  # bytes in front of each frame
-_STORED: Final = 17  # an Event's fields without what it has decoded
 _ENCODER: Final = msgspec.msgpack.Encoder()
-_DECODER: Final = msgspec.msgpack.Decoder()
 
 
 class Section(NamedTuple):
@@ -68,7 +66,7 @@ class Spool:
         begin, count = file.tell(), 0
         reading, events = scope.read(store, stream)
         for event in events:
-            write_frame(file, msgspec.structs.astuple(event)[:_STORED])
+            write_frame(file, stored_fields(event))
             count += 1
         if count:
             self.sections.append(Section(stream, begin, count))
@@ -96,18 +94,3 @@ class Spool:
             file.seek(section.begin)
             for fields in islice(frames(file), section.events):
                 yield Event(*fields)
-
-
-def write_frame(file: BinaryIO, content: object) -> None:
-    encoded = _ENCODER.encode(content)
-    file.write(len(encoded).to_bytes(_LENGTH) + encoded)
-
-
-def frames(file: BinaryIO) -> Iterator[list[Any]]:
-    """Each frame that is whole: a process may have died while it was writing the last one."""
-    while len(head := file.read(_LENGTH)) == _LENGTH:
-        size = int.from_bytes(head)
-        content = file.read(size)
-        if len(content) < size:
-            return
-        yield _DECODER.decode(content)

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from eventsourcing_kit.errors import InvalidOption
+from eventsourcing_kit.importable import place_of
 from eventsourcing_kit.verifying.answers import Verification
 from eventsourcing_kit.verifying.comparison import Comparison
-from eventsourcing_kit.verifying.places import place_of
 from eventsourcing_kit.verifying.processes import Crew
 from eventsourcing_kit.verifying.scope import Scope, names_of
 from eventsourcing_kit.verifying.spool import Spool

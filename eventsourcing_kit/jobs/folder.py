@@ -1,0 +1,305 @@
+"""`rebuild_job`: all states at a moment in a folder of parts and a manifest, which can be watched, stopped, resumed.
+
+Parts are cut by the sorted list of streams, which is kept beside them, so that they are the same for any number of
+workers. A part is whole or absent. When it is there, a journal says so, and a resumed job goes on with the others.
+
+*What a job sees.* Others append while it runs, and it may be resumed a week later. So it asks for what was known when
+it began, unless it is asked for another moment: an event recorded later is in no part, whichever part was made when.
+The list of streams, relative moments, and what counts as expired or as still to come are those of the beginning, too.
+Two things are not in its hands: rows of older writers, which do not say when they were recorded, count as known; and an
+event whose `recordedAt` lies before the beginning, but which was still on its way into the store, may be in it or not.
+Where that matters, ask for a `known_at` some minutes ago.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from contextlib import closing, contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import msgspec
+
+from eventsourcing_kit.errors import InvalidOption, InvalidStoreURL
+from eventsourcing_kit.fingerprint import NoFingerprint, fingerprint
+from eventsourcing_kit.jobs.asking import absolute_url, known_when
+from eventsourcing_kit.jobs.manifest import (
+    MANIFEST,
+    PART_STREAMS,
+    Manifest,
+    Typed,
+    journal,
+    log_part,
+    parts_done,
+    read_manifest,
+    write_manifest,
+)
+from eventsourcing_kit.jobs.parts import Asked, Part
+from eventsourcing_kit.moment import from_rfc3339, to_canonical
+from eventsourcing_kit.output import check_output
+from eventsourcing_kit.span import exact
+from eventsourcing_kit.stores import open_store
+from eventsourcing_kit.stores.url import absolute, parse_url
+from eventsourcing_kit.wholefile import whole_file
+from eventsourcing_kit.workers import Question, Task, Workers, check_workers, code_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterable, Iterator
+    from datetime import datetime
+
+    from eventsourcing_kit.projection import Projection
+    from eventsourcing_kit.stores.contract import Readable
+
+__all__ = ["rebuild_job"]
+
+_STREAMS: Final = ".streams"  # one JSON text a line
+
+PartFormat = Literal["jsonl", "parquet"]
+
+
+def rebuild_job(
+    projection: Projection[Any, Any],
+    store: Readable,
+    folder: str | Path,
+    *,
+    streams: str | Iterable[str] | None = None,
+    at: datetime | str | None = None,
+    known_at: datetime | str | None = None,
+    start: datetime | str | None = None,
+    tz: str = "UTC",
+    allow_incomplete: bool = False,
+    on_error: Literal["raise", "skip"] = "raise",
+    part_format: PartFormat = "jsonl",
+    part_streams: int = PART_STREAMS,
+    workers: int = 1,
+    resume: bool = False,
+    progress: Callable[[Manifest, int], object] | None = None,
+    clock: Callable[[], int] | None = None,
+) -> Manifest:
+    """Rebuilds streams into `folder`: `part-00000.jsonl`, each with `part_streams` streams, and a `manifest.json`.
+
+    The question is as for `rebuild_all`, but that `known_at` is the moment of the beginning where none is asked for,
+    and is the same for all streams: not `event:...`. `progress` is called with the job as it begins, and how many of
+    its `streams` are done. A stream that can not be rebuilt is listed in the manifest.
+
+    With `resume`, goes on with the job in `folder`, or begins it where none is there. The question has to be the same,
+    and moments such as `2h ago` stay what they were; parts that are there, to the byte, are kept.
+
+    Raises InvalidOption for a folder with something else in it, a job of another question, one that runs already, or
+    a library that is missing; errors of workers as `rebuild_all`; InvalidMoment; and StoreError. Whatever it raises,
+    the job can be resumed.
+    """
+    check_workers(workers)
+    folder = Path(folder)
+    now = (clock or time.time_ns)()
+    typed = Typed(_spelled(at), _spelled(known_at), _spelled(start), tz)
+    names, chosen = _chosen(streams)
+    asked = Manifest(
+        projection=projection.name,
+        version=projection.version,
+        fingerprint=code_of(projection),
+        store=absolute_url(store),
+        at=exact(at, tz=tz, now=now),
+        known_at=known_when(known_at, tz=tz, now=now),
+        start=exact(start, tz=tz, now=now),
+        began=to_canonical(now),
+        typed=typed,
+        chosen=chosen,
+        streams=0,
+        streams_sha256="",
+        allow_incomplete=allow_incomplete,
+        on_error=on_error,
+        part_format=part_format,
+        part_streams=part_streams,
+    )
+    _check_format(part_format, part_streams)
+    if not resume:
+        _check_empty(folder)
+    before = _before(folder, projection, asked) if resume else None
+    folder.mkdir(parents=True, exist_ok=True)
+    with journal(folder) as log:
+        for left in folder.glob(".part-*.tmp"):  # by a process that was killed
+            left.unlink()
+        manifest = before or _begin(folder, asked, store.streams(names) if isinstance(names, str) else names)
+        done = parts_done(folder, manifest)
+        for number, part in _made(projection, store, folder, manifest, done, workers, progress or _nobody):
+            log_part(log, number, part)
+            done[number] = part
+        manifest = manifest.with_parts([done[number] for number in sorted(done)])
+        write_manifest(folder, manifest)
+    return manifest
+
+
+def _begin(folder: Path, asked: Manifest, names: Iterable[str]) -> Manifest:
+    count, digest = 0, hashlib.sha256()
+    with whole_file(folder / _STREAMS) as file:
+        for name in names:
+            line = json.dumps(name).encode() + b"\n"
+            file.write(line)
+            digest.update(line)
+            count += 1
+    manifest = msgspec.structs.replace(asked, streams=count, streams_sha256=digest.hexdigest())
+    write_manifest(folder, manifest)
+    return manifest
+
+
+def _made(
+    projection: Projection[Any, Any],
+    store: Readable,
+    folder: Path,
+    manifest: Manifest,
+    there: dict[int, Part],
+    workers: int,
+    progress: Callable[[Manifest, int], object],
+) -> Iterator[tuple[int, Part]]:
+    """Each part that was not there, with its number, when it is."""
+    question = Question(
+        from_rfc3339(manifest.began),
+        manifest.at,
+        manifest.known_at,
+        manifest.start,
+        manifest.allow_incomplete,
+        "skip" if manifest.on_error == "skip" else "raise",
+    )
+    ready = sum(part.streams for part in there.values())
+    progress(manifest, ready)
+
+    def tell(_: str) -> None:
+        nonlocal ready
+        ready += 1
+        progress(manifest, ready)
+
+    tasks = (
+        (number, Task(names, os.fsencode(folder / f"part-{number:05}.{manifest.part_format}")))
+        for number, names in _cut(folder, manifest)
+        if number not in there
+    )
+    if workers > 1:
+        crew = Workers(projection, store, question, count=workers, code=manifest.fingerprint)
+        yield from _by(crew, tasks, tell)
+        return
+    with _as_it_began(store, question.now) as reading:
+        for number, task in tasks:
+            yield number, Asked(projection, reading, question).write(task.part or b"", task.streams, tell)
+
+
+def _by(crew: Workers, tasks: Iterator[tuple[int, Task]], tell: Callable[[str], object]) -> Generator[tuple[int, Part]]:
+    numbers: list[int] = []
+
+    def noted() -> Iterator[Task]:
+        for number, task in tasks:
+            numbers.append(number)
+            yield task
+
+    with closing(crew.run(noted())) as frames:
+        for turn, (kind, facts) in frames:
+            if kind == "end":
+                yield numbers[turn], msgspec.convert(facts, Part)
+            else:
+                tell(facts)
+
+
+def _cut(folder: Path, manifest: Manifest) -> Iterator[tuple[int, list[str]]]:
+    """The streams of each part. Raises InvalidOption where somebody has changed the list."""
+    path = folder / _STREAMS
+    digest = hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else ""
+    if digest != manifest.streams_sha256:
+        raise InvalidOption("output", found=str(path), expected="the list of streams that the job began with")
+    with path.open("rb") as file:
+        number = 0
+        while names := [json.loads(line) for line in islice(file, manifest.part_streams)]:
+            yield number, names
+            number += 1
+
+
+@contextmanager
+def _as_it_began(store: Readable, now: int) -> Iterator[Readable]:
+    """The store with a clock that stands still, where another one can be opened: what expires meanwhile is kept."""
+    try:
+        url = absolute(store.url, Path.cwd()) if parse_url(store.url).place is not None else None
+    except InvalidStoreURL:  # an adapter of somebody's own
+        url = None
+    if url is None:
+        yield store
+        return
+    with open_store(url, clock=lambda: now) as opened:
+        yield opened
+
+
+def _check_empty(folder: Path) -> None:
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        there = " with a job in it" if (folder / MANIFEST).exists() else ""
+        expected = "a new or an empty folder; or go on with its job, by resume" if there else "a new or an empty folder"
+        raise InvalidOption("output", found=f"{folder}{there}", expected=expected)
+
+
+def _before(folder: Path, projection: Projection[Any, Any], asked: Manifest) -> Manifest | None:
+    """The job that is there, which has to be the same one."""
+    if not folder.exists():
+        return None
+    found = read_manifest(folder)
+    if found is None:
+        others = [path.name for path in folder.iterdir() if not path.name.startswith(".")]
+        if others:
+            raise InvalidOption("output", found=f"'{sorted(others)[0]}' in {folder}", expected="a folder of a job")
+        return None
+    differing = list(_differing(found, asked))
+    if differing:
+        ours, theirs = zip(*differing, strict=True)
+        expected = f"{', '.join(theirs)}, which the job in {folder} was asked"
+        raise InvalidOption("resume", found=", ".join(ours), expected=expected)
+    if found.fingerprint is None:
+        try:
+            fingerprint(projection.recipe)
+        except NoFingerprint as reason:
+            found_ = f"'{projection.name}', whose code has no fingerprint, as {reason}"
+            raise InvalidOption(
+                "resume", found=found_, expected="code of which one can tell that it is the same"
+            ) from None
+    return found
+
+
+_EXACT: Final = (
+    *("projection", "version", "fingerprint", "store", "chosen", "allow_incomplete", "on_error", "part_format"),
+)
+
+
+def _differing(found: Manifest, asked: Manifest) -> Iterator[tuple[str, str]]:
+    """In what a question is another one: as it is asked now, and as it was."""
+    for name in _EXACT:
+        if getattr(found, name) != getattr(asked, name):
+            yield f"{name} {getattr(asked, name)}", f"{name} {getattr(found, name)}"
+    for name in ("at", "known_at", "start"):
+        mine, theirs = (getattr(each.typed, name) for each in (asked, found))
+        same_words = mine == theirs and (mine is None or asked.typed.tz == found.typed.tz)
+        if not same_words and (mine is None or getattr(asked, name) != getattr(found, name)):
+            before = f"{name} {getattr(found, name)}" if theirs is not None else f"no {name}"
+            yield f"{name} {getattr(asked, name)}" if mine is not None else f"no {name}", before
+
+
+def _chosen(streams: str | Iterable[str] | None) -> tuple[str | list[str], str]:
+    """What to list or the list itself, and what a manifest says of it."""
+    if streams is None or isinstance(streams, str):
+        return streams or "", f"prefix {streams!r}" if streams else "all"
+    names = sorted(set(streams), key=lambda name: name.encode("utf-8", "surrogatepass"))
+    return names, f"list {hashlib.sha256(json.dumps(names).encode()).hexdigest()}"
+
+
+def _check_format(part_format: str, part_streams: int) -> None:
+    if part_format not in ("jsonl", "parquet"):
+        raise InvalidOption("part_format", found=part_format, expected="'jsonl' or 'parquet'")
+    if part_streams < 1:
+        raise InvalidOption("part_streams", found=str(part_streams), expected="a whole number from 1")
+    check_output(f"part.{part_format}")
+
+
+def _spelled(value: datetime | str | None) -> str | None:
+    return value if value is None or isinstance(value, str) else value.isoformat()
+
+
+def _nobody(job: Manifest, done: int) -> None:
+    pass
