@@ -33,8 +33,9 @@ class MisfitError(Exception):
 
 
 class Reader(NamedTuple):
-    """Two ways to an object of one model. Both raise MisfitError."""
+    """Two ways to an object of one `model`. Both raise MisfitError."""
 
+    model: type[Model]  # also for the fingerprint of a projection's code, which does not look into the kit's functions
     of_event: Callable[[Event], Any]  # from an event: its data, as they are stored
     of_json: Callable[[bytes | str], Any]  # from the JSON of data
 
@@ -84,7 +85,7 @@ def _pydantic_reader(model: type[BaseModel]) -> Reader:
         except ValidationError as error:
             raise MisfitError(model, _pydantic_fields(model, error)) from None
 
-    return Reader(lambda event: of_json(_data_json(event)), of_json)
+    return Reader(model, lambda event: of_json(_data_json(event)), of_json)
 
 
 def _pydantic_fields(model: type[BaseModel], error: ValidationError) -> tuple[str, ...]:
@@ -128,7 +129,7 @@ def _struct_reader(model: type[msgspec.Struct]) -> Reader:
         except msgspec.DecodeError:  # it stands elsewhere, or does not fit
             return of_json(_data_json(event))
 
-    return Reader(of_event, of_json)
+    return Reader(model, of_event, of_json)
 
 
 # What msgspec says: a sentence, which may quote a value, and then, unless it is the whole, the place that it is about.

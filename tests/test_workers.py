@@ -7,7 +7,9 @@ import sys
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
+from pydantic import BaseModel, create_model
 
 from eventsourcing_kit import Projection, open_store, rebuild_all
 from eventsourcing_kit.carried import error_of, facts_of
@@ -25,6 +27,7 @@ from eventsourcing_kit.errors import (
 )
 from eventsourcing_kit.moment import from_rfc3339
 from eventsourcing_kit.testing import event
+from eventsourcing_kit.workers import code_of
 from tests.counting import counting, loose
 from tests.eskit import ROOT, is_let_go
 
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from eventsourcing_kit import Event
     from eventsourcing_kit.rebuilding import StreamFailure
     from eventsourcing_kit.stores.base import BaseStore
 
@@ -148,6 +152,36 @@ def test_a_projection_that_is_in_no_module_says_to_put_it_into_one(store: BaseSt
         list(rebuild_all(Projection("here", initial=dict), store, workers=2))
 
 
+class Price(BaseModel):
+    amount: int
+
+
+class Weight(msgspec.Struct):
+    amount: int
+
+
+@pytest.mark.parametrize(
+    ("model", "other"),
+    [
+        (Price, create_model("Price", __module__=__name__, amount=(str, ...))),
+        (Weight, msgspec.defstruct("Weight", [("amount", str)], module=__name__)),
+    ],
+    ids=["pydantic", "msgspec"],
+)
+def test_code_with_another_model_is_other_code(model: type[Any], other: type[Any]) -> None:
+    def keep(state: int, event: Event) -> int:
+        return state
+
+    def code_with(model: type[Any]) -> str | None:
+        projection: Projection[int] = Projection("priced", initial=int)
+        projection.on("Priced", model=model)(keep)
+        return code_of(projection)
+
+    assert code_with(model) == code_with(model)
+    assert None not in (code_with(model), code_with(other))
+    assert code_with(model) != code_with(other)
+
+
 def test_a_store_in_memory_can_not_be_shared() -> None:
     with open_store("sqlite://") as memory:
         counted(memory, "a")
@@ -175,6 +209,7 @@ def test_no_process_outlives_answers_that_nobody_asks_for(store: BaseStore, tmp_
 
 SCRIPT = """
 from eventsourcing_kit import open_store, rebuild_all
+from eventsourcing_kit.workers import code_of
 from tests.counting import counting
 with open_store("sqlite:///events.db") as store:
     list(rebuild_all(counting, store, workers=2))
