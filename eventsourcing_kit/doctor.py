@@ -17,6 +17,7 @@ from eventsourcing_kit.errors import StoreDamaged, StoreError
 from eventsourcing_kit.event import UNREADABLE
 from eventsourcing_kit.moment import KEY_TIME_LENGTH, to_canonical
 from eventsourcing_kit.record import (
+    HEAD_KEY,
     MAX_ITEM,
     READ_COLUMNS,
     Head,
@@ -184,7 +185,8 @@ class _Survey:
         beginning = _Beginning()
         for event in self._store.records(stream):
             if event.key.startswith("#") and not event.id:  # bookkeeping; an older writer's event has an id
-                beginning.read(event)
+                if event.key == HEAD_KEY:
+                    beginning.read(event)
                 continue
             self._row(event)
             content = self._content(event)

@@ -107,6 +107,17 @@ class Projection(Generic[State, Result]):
         handlers = [*self._handlers.values(), *([self._other] if self._other else [])]
         return (*(handler.function for handler in handlers), self._initial, *([self._key] if self._key else []))
 
+    @property
+    def recipe(self) -> tuple[object, ...]:
+        """All that decides what a fold comes to, for a fingerprint."""
+        handlers = sorted(self._handlers.items())
+        return handlers, self._other, self._initial, self._key, self._upcasters.steps
+
+    @property
+    def state_type(self) -> type:
+        """What `initial` makes."""
+        return type(self._initial())
+
     def stored_types(self, type: str) -> frozenset[str]:  # noqa: A002 - the field's name
         """The types under which events for the handler of `type` may stand in a store: itself, and upcast ones."""
         return self._upcasters.sources(type)

@@ -43,6 +43,11 @@ class Upcasters:
 
         return register
 
+    @property
+    def steps(self) -> tuple[tuple[str, str, Upcast], ...]:
+        """Each upcaster with the type that it is for and the one that it makes, in the order in which they run."""
+        return tuple(self._steps)
+
     def chain(self, type: str) -> tuple[str, tuple[Upcast, ...]]:  # noqa: A002 - the field's name
         """Which type an event of `type` has in the end, and what it goes through on the way."""
         upcasts = []

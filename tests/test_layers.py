@@ -14,14 +14,16 @@ import eventsourcing_kit
 ROOT = Path(__file__).parents[1]
 
 ROWS = [
-    {"errors", "inert", "moment", "wholefile"},
+    {"errors", "faithful", "fingerprint", "inert", "moment", "wholefile"},
     {"checks", "event", "lines", "times"},
     {"record", "places", "upcast", "frames", "patches", "progress"},
-    {"envelope", "handler", "stores.contract", "stores.reading", "stores.url", "delivery"},
-    {"projection", "stores.base"},
+    {"envelope", "handler", "snapshot", "stores.reading", "stores.url", "delivery"},
+    {"projection", "stores.contract", "stores.sqlite_snapshots", "stores.dynamodb_snapshots"},
+    {"stores.base"},
     {"stores.sqlite", "stores.dynamodb"},
     {"stores"},
     {"span"},
+    {"resuming"},
     {"rebuilding", "catalog", "doctor", "migrate", "redrive"},
     {"questions", "trails"},
     {"verifying"},
