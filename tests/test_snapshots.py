@@ -15,6 +15,7 @@ import apsw
 import pytest
 
 from eventsourcing_kit import Event, Projection, open_store, rebuild, rebuild_all
+from eventsourcing_kit.doctor import examine
 from eventsourcing_kit.errors import IncompleteStream, InvalidOption, StoreDamaged, StoreNotFound
 from eventsourcing_kit.faithful import is_same
 from eventsourcing_kit.moment import from_rfc3339, to_canonical
@@ -500,6 +501,8 @@ def test_a_damaged_snapshot_is_not_used_and_the_answer_says_so(tmp_path: Path, c
     connection.execute("""UPDATE snapshots SET state = replace(state, '7', '8')""")
     connection.close()
     with open_store(f"sqlite:///{file}", clock=clock) as store:
+        (finding,) = (found for found in examine(store) if found.check == "snapshots")
+        assert (finding.ok, len(finding.examples)) == (False, 1)
         rebuilt = rebuild(numbers(), store, "s", snapshots=4, clock=clock)
         assert rebuilt.state == {"seen": list(range(10))}
         assert rebuilt.snapshot is None
