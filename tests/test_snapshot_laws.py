@@ -1,9 +1,8 @@
 """The law of snapshots: whatever came between, a rebuild with them is the rebuild without them, byte for byte.
 
 A machine appends events, in time and late, twins and duplicates, by writers whose clocks are slow or whose puts take
-long; lets events expire; changes the code; and rebuilds at any moment. It was seen to fail with each rule of `resuming`
-broken on purpose: the marker behind the event, no room for clocks, no 48 hours, the fingerprint ignored, an expired
-beginning ignored, markers not asked for.
+long; lets events expire; changes the code; and rebuilds at any moment. It was seen to fail with rules of `resuming`
+broken on purpose: no markers, no room for clocks, no 48 hours, the fingerprint ignored, an expired beginning ignored.
 """
 
 from __future__ import annotations
