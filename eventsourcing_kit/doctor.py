@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, runtime_chec
 
 import msgspec
 
-from eventsourcing_kit.errors import StoreDamaged, StoreError
+from eventsourcing_kit.errors import StoreDamaged, StoreError, StoreNotFound
 from eventsourcing_kit.event import UNREADABLE
 from eventsourcing_kit.moment import KEY_TIME_LENGTH, to_canonical
 from eventsourcing_kit.record import (
+    HEAD_KEY,
     MAX_ITEM,
     READ_COLUMNS,
     Head,
@@ -26,6 +27,7 @@ from eventsourcing_kit.record import (
     plain_key,
     twin_key,
 )
+from eventsourcing_kit.stores.contract import Snapshotting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -132,6 +134,11 @@ _CHECKS: Final = {
         "streams whose events expire and that do not know their beginning, so that no rebuild sees when it is gone",
         "'eskit migrate' writes it",
     ),
+    "snapshots": _Check(
+        "every snapshot matches its checksum",
+        "snapshots that do not match their checksum",
+        "none of them is used; 'eskit rebuild --snapshots' puts others in their place",
+    ),
 }
 
 
@@ -184,7 +191,8 @@ class _Survey:
         beginning = _Beginning()
         for event in self._store.records(stream):
             if event.key.startswith("#") and not event.id:  # bookkeeping; an older writer's event has an id
-                beginning.read(event)
+                if event.key == HEAD_KEY:
+                    beginning.read(event)
                 continue
             self._row(event)
             content = self._content(event)
@@ -200,8 +208,19 @@ class _Survey:
             self._note(event, {event.digest or content}, neighbours)
         if strays:
             self._compare(stream, strays)
+        self._snapshots(stream)
         if not beginning.is_known:
             self._found("beginnings", f"stream '{stream}'")
+
+    def _snapshots(self, stream: str) -> None:
+        if not isinstance(self._store, Snapshotting):
+            return
+        try:
+            for snapshot in self._store.all_snapshots(stream):
+                if not snapshot.is_sound:
+                    self._found("snapshots", f"'{snapshot.sk}' in stream '{stream}'")
+        except StoreNotFound:  # a table without one for snapshots
+            return
 
     def _row(self, event: Event) -> None:
         """What can be said without reading the detail."""

@@ -8,6 +8,8 @@ that can not be moved stays where it is, and is told with the reason.
 What a row says is kept: id, times, expiry (whole seconds, rounded up), and when it was recorded, also where it does not
 say. It gains a digest.
 
+Each 100 moves leave one marker of a late event at the beginning of time, so that no snapshot of what was there is used.
+
 A reading that runs meanwhile may miss an event that is just being moved: read again when it is over.
 """
 
@@ -47,6 +49,7 @@ REWRITTEN: Final = "rewritten"
 ALREADY_THERE: Final = "already there"
 BEGINNING_WRITTEN: Final = "beginning written"
 
+_FIRST: Final = "0001-01-01T00:00:00.000Z#"  # a key below that of any event
 _BATCH: Final = 100  # rows in one transaction, where the store has them
 
 
@@ -90,6 +93,7 @@ class _Migration:
         # Putting as it is and deleting are nobody's but an append's and this module's.
         self._rows, self._put_record, self._delete = store._rows, store._put, store._delete  # noqa: SLF001
         self._batch, self._token, self._remember = store._batch, store._token, store._remember_beginning  # noqa: SLF001
+        self._mark_late = store._mark_late  # noqa: SLF001
 
     def run(self) -> Iterator[Migrated]:
         last = None
@@ -133,6 +137,7 @@ class _Migration:
         if self._dry_run:
             return [self._move(event) for event in events]
         with self._batch():
+            self._mark_late(Record(self._stream, _FIRST, put_token=self._token()), self._store.now())
             return [self._move(event) for event in events]
 
     def _move(self, event: Event) -> Migrated:

@@ -121,6 +121,11 @@ class Projection(Generic[State, Result]):
         handlers = sorted(self._handlers.items())
         return handlers, self._other, self._initial, self._key, self._upcasters.steps
 
+    @property
+    def state_type(self) -> type:
+        """What `initial` makes."""
+        return type(self._initial())
+
     def stored_types(self, type: str) -> frozenset[str]:  # noqa: A002 - the field's name
         """The types under which events for the handler of `type` may stand in a store: itself, and upcast ones."""
         return self._upcasters.sources(type)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from contextlib import closing
-from dataclasses import astuple, dataclass, field
+from dataclasses import astuple, dataclass, field, replace
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any, Final, Generic, Literal, NamedTuple
 
@@ -26,25 +26,26 @@ from eventsourcing_kit.faithful import is_same
 from eventsourcing_kit.frames.showing import rebuilt_html, rebuilt_text
 from eventsourcing_kit.moment import to_datetime, to_key_time, to_microseconds
 from eventsourcing_kit.progress import watched
+from eventsourcing_kit.snapshot import Seen
 from eventsourcing_kit.span import Span, exact
 from eventsourcing_kit.workers import Question, Task, Workers, check_workers, code_of, shares
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
     from datetime import datetime
 
     from eventsourcing_kit.errors import EventSourcingError
-    from eventsourcing_kit.projection import Projection
-    from eventsourcing_kit.stores.contract import Readable
+    from eventsourcing_kit.projection import Folded, Projection
+    from eventsourcing_kit.resuming import Course, Resuming, Saving, SnapshotUsed
+    from eventsourcing_kit.stores.contract import Readable, Reading
 
 __all__ = ["OF_ONE_STREAM", "RebuildWarning", "Rebuilt", "StreamFailure", "rebuild", "rebuild_all", "to_frame"]
 
 Result = TypeVar("Result", default=Any)
 
-LATE_AFTER: Final = timedelta(hours=24)  # an event recorded later than this behind its moment is called late
 _EXAMPLES: Final = 3
 
-Kind = Literal["late", "future", "unknown type", "skipped", "not recorded", "incomplete"]
+Kind = Literal["late", "future", "unknown type", "skipped", "not recorded", "incomplete", "damaged snapshot"]
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,7 @@ class Rebuilt(Generic[Result]):
     last: Event | None  # the last event folded
     complete: bool  # False where the beginning has expired
     warnings: tuple[RebuildWarning, ...] = field(default=())
+    snapshot: SnapshotUsed | None = field(default=None, compare=False)  # where the fold began; None: at the beginning
 
     @property
     def at(self) -> datetime | None:
@@ -107,6 +109,7 @@ def rebuild(
     tz: str = "UTC",
     allow_incomplete: bool = False,
     on_error: Literal["raise", "skip"] = "raise",
+    snapshots: Saving = None,
     clock: Callable[[], int] | None = None,
 ) -> Rebuilt[Result]:
     """The state of `stream` after every event up to and including `at`, as it was known at `known_at`.
@@ -116,23 +119,61 @@ def rebuild(
     Each of the three may also be `event:N`, `event:ID` or `event:KEY`, an event of the stream (see `span`). `clock`
     gives nanoseconds since 1970; without it, it is the machine's.
 
+    With `snapshots`, the fold starts from the newest saved one that fits, and saves others on its way: behind every so
+    many events, or where it is worth it ("auto": every thousand, or more where states are large). The answer is the
+    same as without them; `resuming` says why, and when none is used or saved. The logger
+    `eventsourcing_kit.snapshots` tells. On AWS they lie in a second table, which has to be there.
+
     Raises IncompleteStream where the beginning has expired, unless `allow_incomplete`; FoldFailed where a handler
-    raises, unless `on_error="skip"`, which leaves that event out and lists it; InvalidMoment and EventNotFound; and a
-    StoreError.
+    raises, unless `on_error="skip"`, which leaves that event out and lists it; InvalidMoment and EventNotFound;
+    InvalidOption for another `snapshots`, or a store that has none; and a StoreError.
     """
     now = (clock or time.time_ns)()
-    span = Span.of(store, stream, start=start, at=at, known_at=known_at, tz=tz, now=now)
-    reading = span.read()
+    return _rebuild(
+        projection,
+        Span.of(store, stream, start=start, at=at, known_at=known_at, tz=tz, now=now),
+        now=now,
+        allow_incomplete=allow_incomplete,
+        skipping=on_error == "skip",
+        resuming=_resuming(projection, store, snapshots, now),
+    )
+
+
+def _resuming(
+    projection: Projection[Any, Result], store: Readable, snapshots: Saving, now: int
+) -> Resuming[Result] | None:
+    if snapshots is None:
+        return None
+    from eventsourcing_kit.resuming import Resuming  # which a rebuild without snapshots never loads
+
+    return Resuming.of(projection, store, snapshots, now=now)
+
+
+def _rebuild(
+    projection: Projection[Any, Result],
+    span: Span,
+    *,
+    now: int,
+    allow_incomplete: bool,
+    skipping: bool,
+    resuming: Resuming[Result] | None,
+) -> Rebuilt[Result]:
+    course = None if resuming is None else resuming.course(span)
     watch = _Watch(projection, span.known_at_ns, now)
     skipped: list[FoldFailed] = []
-    events = watch.over(span.cut(reading))
-    folded = projection.fold_counted(events, skip=skipped.append if on_error == "skip" else None)
+    if course is None:
+        reading: Reading = span.read()
+        events = watch.over(span.cut(reading))
+        folded = projection.fold_counted(events, skip=skipped.append if skipping else None)
+    else:
+        watch, skipped, folded, reading = _along(course, projection, span, now, skipping=skipping)
     since = reading.expired_since
     if since is not None and not allow_incomplete:
-        raise IncompleteStream(stream=stream, projection=projection.name, since=since)
+        raise IncompleteStream(stream=span.stream, projection=projection.name, since=since)
+    damaged = () if course is None else course.damaged
     return Rebuilt(
         state=folded.state,
-        stream=stream,
+        stream=span.stream,
         projection=projection.name,
         version=projection.version,
         at_ns=span.at_ns,
@@ -140,8 +181,26 @@ def rebuild(
         events=folded.events,
         last=folded.last,
         complete=since is None,
-        warnings=(*watch.warnings(), *_skipped(skipped), *_incomplete(since)),
+        warnings=(*watch.warnings(), *_skipped(skipped), *_incomplete(since), *_damaged(damaged)),
+        snapshot=None if course is None else course.used,
     )
+
+
+def _along(
+    course: Course[Result], projection: Projection[Any, Result], span: Span, now: int, *, skipping: bool
+) -> tuple[_Watch, list[FoldFailed], Folded[Result], Reading]:
+    """From a snapshot, and once more from the beginning where that turns out to be unfit."""
+    from eventsourcing_kit.resuming import Unfit
+
+    while True:
+        watch = _Watch(projection, span.known_at_ns, now)
+        skipped: list[FoldFailed] = []
+        try:
+            folded, reading = course.fold(watch, skipped, skipped.append if skipping else None)
+        except Unfit:
+            course.from_the_beginning()
+        else:
+            return watch, skipped, folded, reading
 
 
 def rebuild_all(
@@ -158,13 +217,14 @@ def rebuild_all(
     strict: bool = False,
     failures: list[StreamFailure] | None = None,
     workers: int = 1,
+    snapshots: Saving = None,
     clock: Callable[[], int] | None = None,
 ) -> Iterator[Rebuilt[Result]]:
     """Rebuilds several streams one after another, each when it is asked for: all, those with a prefix, or a list.
 
     A stream that can not be rebuilt does not stop the others: it is appended to `failures` where that list is given;
     else RebuildsFailed, which lists them, is raised when all the others are done. With `strict` the first one raises.
-    A StoreError other than about one stream's own rows ends the iteration at once.
+    A StoreError other than about one stream's own rows ends the iteration at once. `snapshots` are as for `rebuild`.
 
     With `workers`, so many processes share the streams; the answers, and their order, are the same. They import the
     projection from its module, and open the store by its URL. States come back as JSON: one that JSON does not bring
@@ -173,15 +233,17 @@ def rebuild_all(
     errors of streams have no cause, event and state then; where the user's code raised is among their notes.
     """
     check_workers(workers)
-    now = (clock or time.time_ns)()
+    clock = clock or time.time_ns
+    now = clock()
     at, known_at, start = (exact(value, tz=tz, now=now) for value in (at, known_at, start))
     failed: list[StreamFailure] = [] if failures is None else failures
+    resuming = _resuming(projection, store, snapshots, now)
     names = store.streams(streams or "") if streams is None or isinstance(streams, str) else iter(streams)
-    asked = Question(now, at, known_at, start, allow_incomplete, on_error)
+    asked = Question(now, at, known_at, start, allow_incomplete, on_error, snapshots)
     if workers > 1:
         outcomes = _elsewhere(projection, store, names, asked, workers)
     else:
-        outcomes = _here(projection, store, names, asked, clock)
+        outcomes = _here(projection, names, asked, store, resuming, clock)
     with closing(outcomes):
         for outcome in watched(outcomes, "rebuilding streams", every=1):
             if isinstance(outcome, Rebuilt):
@@ -199,23 +261,22 @@ OF_ONE_STREAM: Final = (FoldFailed, IncompleteStream, EventNotFound, ForeignKey,
 
 def _here(
     projection: Projection[Any, Result],
-    store: Readable,
     names: Iterable[str],
     asked: Question,
-    clock: Callable[[], int] | None,
+    store: Readable,
+    resuming: Resuming[Result] | None,
+    clock: Callable[[], int],
 ) -> Generator[Rebuilt[Result] | StreamFailure]:
     for stream in names:
         try:
-            rebuilt = rebuild(
+            began = clock()
+            rebuilt = _rebuild(
                 projection,
-                store,
-                stream,
-                at=asked.at,
-                known_at=asked.known_at,
-                start=asked.start,
+                Span.of(store, stream, start=asked.start, at=asked.at, known_at=asked.known_at, now=began),
+                now=began,
                 allow_incomplete=asked.allow_incomplete,
-                on_error=asked.on_error,
-                clock=clock,
+                skipping=asked.on_error == "skip",
+                resuming=None if resuming is None else replace(resuming, now=began),
             )
         except OF_ONE_STREAM as error:
             yield StreamFailure(stream, error)
@@ -317,6 +378,18 @@ class _Watch:
         if len(seen.keys) < _EXAMPLES:
             seen.keys.append(key)
 
+    def counts(self) -> tuple[Seen, Seen, dict[str, int]]:
+        """What a snapshot keeps: late events, events without a handler, and these by their type."""
+        late, unknown = (self._found.get(kind, _Seen()) for kind in _KEPT)
+        return Seen(late.count, tuple(late.keys)), Seen(unknown.count, tuple(unknown.keys)), dict(self._unknown)
+
+    def go_on(self, late: Seen, unknown: Seen, unknown_types: dict[str, int]) -> None:
+        """As if it had watched what went into a snapshot."""
+        for kind, seen in zip(_KEPT, (late, unknown), strict=True):
+            if seen.count:
+                self._found[kind] = _Seen(seen.count, list(seen.keys))
+        self._unknown.update(unknown_types)
+
     def warnings(self) -> Iterator[RebuildWarning]:
         unknown = ", ".join(f"'{name}'" for name in sorted(self._unknown))
         messages: dict[Kind, str] = {
@@ -337,6 +410,7 @@ class _Seen:
 
 
 _NEVER: Final = "~"
+_KEPT: Final[tuple[Kind, Kind]] = ("late", "unknown type")
 
 
 def _events(count: int) -> str:
@@ -353,3 +427,9 @@ def _skipped(failures: list[FoldFailed]) -> Iterator[RebuildWarning]:
 def _incomplete(since: str | None) -> Iterator[RebuildWarning]:
     if since is not None:
         yield RebuildWarning("incomplete", 1, f"the beginning has expired; the first event was at {since}", ())
+
+
+def _damaged(keys: Sequence[str]) -> Iterator[RebuildWarning]:
+    if keys:
+        message = "a snapshot does not match its checksum, so this was folded from the beginning"
+        yield RebuildWarning("damaged snapshot", len(keys), message, tuple(keys[:_EXAMPLES]))

@@ -15,6 +15,7 @@ import hashlib
 import json
 import re
 import zlib
+from datetime import timedelta
 from typing import Any, Final, Literal
 
 import msgspec
@@ -27,6 +28,8 @@ __all__ = [
     "COLUMNS",
     "COMPRESS_ABOVE",
     "HEAD_KEY",
+    "LATE_AFTER",
+    "LATE_KEY",
     "MAX_CORRELATION",
     "MAX_ITEM",
     "MAX_KEY",
@@ -41,8 +44,10 @@ __all__ = [
     "digest",
     "encode",
     "encode_head",
+    "encode_late",
     "has_canonical_key",
     "head_of",
+    "late_keys",
     "order",
     "plain_key",
     "size",
@@ -58,6 +63,8 @@ MAX_CORRELATION: Final = 2_048  # the partition key of the index by correlation 
 COMPRESS_ABOVE: Final = 100 * 1024
 
 HEAD_KEY: Final = "#head"
+LATE_KEY: Final = "#late#"  # what the key of a marker of a late event begins with
+LATE_AFTER: Final = timedelta(hours=24)  # an event recorded later than this behind its moment is called late
 _TWIN_SUFFIX: Final = 18  # "##" and 16 hex digits
 _DIGITS: Final = 21  # bytes of a number, at most
 _MOST_BYTES: Final = 4  # of a character in UTF-8
@@ -195,6 +202,29 @@ def encode_head(stream: str, head: Head) -> Record:
 def decode_head(text: str) -> Head:
     """The head that `encode_head` wrote as `eventDetail`."""
     return msgspec.json.decode(text, type=Head)
+
+
+def encode_late(record: Record, *, recorded_at: str, with_digest: bool) -> Record:
+    """The marker of a late event, which stands beside it for as long as it does; `resuming` says what for.
+
+    Its key has both axes of time: when it was recorded, then the event's plain key, of which a very long type is cut.
+    """
+    key = LATE_KEY + recorded_at + "#" + record.sk
+    if len(key) > MAX_KEY // 4:  # else it fits, whatever its characters are
+        key = key.encode()[:MAX_KEY].decode(errors="ignore")
+    return Record(
+        pk=record.pk,
+        sk=key,
+        primary_key=record.pk,
+        expire_record=record.expire_record,
+        digest=record.digest if with_digest else None,
+        put_token=record.put_token,
+    )
+
+
+def late_keys(since: str) -> tuple[str, str]:
+    """The range of the keys of all markers recorded at or behind `since`, spelled as `recordedAt` is."""
+    return LATE_KEY + since, LATE_KEY + "~"
 
 
 def plain_key(event: Event) -> str:

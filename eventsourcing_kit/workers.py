@@ -51,6 +51,7 @@ class Question(msgspec.Struct, frozen=True):
     start: str | None = None
     allow_incomplete: bool = False
     on_error: Literal["raise", "skip"] = "raise"
+    snapshots: Literal["auto"] | int | None = None
 
 
 class Setup(msgspec.Struct, frozen=True):

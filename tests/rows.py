@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import apsw
 
-from eventsourcing_kit.record import COLUMNS
+from eventsourcing_kit.record import COLUMNS, LATE_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,7 +36,12 @@ class RawRows:
         self._execute(f"INSERT OR REPLACE INTO events ({', '.join(row)}) VALUES ({marks})", *row.values())  # noqa: S608
 
     def of(self, stream: str) -> list[dict[str, Any]]:
-        """The attributes that each row of a stream has, in the order of their keys."""
+        """The attributes that each row of a stream has, in the order of their keys, without the markers of what was
+        late: to a test with old moments and today's clock, each append is."""
+        return [row for row in self.all_of(stream) if not row["sk"].startswith(LATE_KEY)]
+
+    def all_of(self, stream: str) -> list[dict[str, Any]]:
+        """The same with the markers."""
         if self.client is None:
             rows = self._execute(f"SELECT {', '.join(COLUMNS)} FROM events WHERE pk = ? ORDER BY sk", stream)  # noqa: S608
             return [

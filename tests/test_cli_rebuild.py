@@ -348,3 +348,13 @@ def test_the_same_on_dynamodb(desk: Desk, dynamodb_url: str) -> None:
     assert desk.run("streams", "--store", dynamodb_url).records == [{"stream": "a"}]
     done = desk.run("rebuild", "orders", "--all", "--at", "2026-03-02", "--store", dynamodb_url)
     assert (done.code, states(done.records)) == (0, {"a": {"Placed": 1}})
+
+
+def test_with_snapshots_the_answer_is_the_same_and_what_is_no_setting_is_refused(shop: Desk) -> None:
+    plain = shop.run("rebuild", "orders", "--all", "--format", "jsonl")
+    for _ in range(2):
+        saving = shop.run("rebuild", "orders", "--all", "--format", "jsonl", "--snapshots", "1")
+        assert (saving.code, saving.out) == (plain.code, plain.out)
+    refused = shop.run("rebuild", "orders", "--all", "--snapshots", "often")
+    assert refused.code == 2
+    assert "expected 'auto' or a whole number from 1" in refused.err

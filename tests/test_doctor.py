@@ -79,6 +79,7 @@ def test_a_sound_store_passes_every_check(store: BaseStore) -> None:
         ("digests", True, "every digest matches the content that it stands beside"),
         ("duplicates", True, "no event is stored twice in its stream"),
         ("beginnings", True, "every stream whose events expire knows its beginning"),
+        ("snapshots", True, "every snapshot matches its checksum"),
         ("sizes", True, "the largest of 4 rows takes 529 bytes; the limit is 409,600"),
         ("handlers", True, "every handler has events"),
         ("types", True, "types that no projection handles: 1"),

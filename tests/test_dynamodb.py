@@ -32,7 +32,7 @@ LOCAL = "region=eu-west-1&endpoint_url=http://127.0.0.1:8000"
 
 
 def opened(url: str) -> DynamoDBStore:
-    store = open_store(url)
+    store = open_store(url, clock=Clock("2026-03-01T12:00:00Z"))  # at which these events are not late
     assert isinstance(store, DynamoDBStore)
     return store
 

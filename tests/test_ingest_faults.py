@@ -62,6 +62,12 @@ def ids(table: str) -> list[str]:
         return [event.id for event in store.read("order-17")]
 
 
+@pytest.fixture(autouse=True)
+def _nothing_is_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    """These tests count the puts of old moments, by today's clock: no marker shall be among them."""
+    monkeypatch.setattr("eventsourcing_kit.stores.base._LATE", 10**30)
+
+
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_put_that_is_struck_once_is_stored_and_no_duplicate(table: str, fault: Fault) -> None:
     with faulty_proxy(endpoint_of(table), script(fault)) as proxy, behind(proxy, table) as function:

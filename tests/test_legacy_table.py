@@ -12,6 +12,7 @@ from freezegun import freeze_time
 
 from eventsourcing_kit import Event, Projection, open_store, parse, rebuild
 from eventsourcing_kit.errors import ForeignKey, IncompleteStream
+from eventsourcing_kit.record import LATE_KEY
 from eventsourcing_kit.testing import envelope
 from tests.eskit import Desk, desk_at
 
@@ -84,7 +85,8 @@ class JavaScriptHandler:
             ExpressionAttributeValues={":pk": {"S": stream}},
             ConsistentRead=True,
         )
-        return [item["sk"]["S"] for item in found["Items"]]
+        keys = [item["sk"]["S"] for item in found["Items"]]
+        return [key for key in keys if not key.startswith(LATE_KEY)]
 
 
 @pytest.fixture

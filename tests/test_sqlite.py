@@ -270,7 +270,7 @@ def other_application(file: Path) -> None:
 def newer_format(file: Path) -> None:
     filled(file, 3)
     with closing(sqlite3.connect(file)) as connection:
-        connection.execute("PRAGMA user_version = 2")
+        connection.execute("PRAGMA user_version = 3")
 
 
 NO_STORES: dict[str, tuple[Any, str]] = {
@@ -284,7 +284,7 @@ NO_STORES: dict[str, tuple[Any, str]] = {
     "half": (lambda file: file.write_bytes(filled(file)[: 20 * PAGE + 100]), "SQLite found damage while opening"),
     "a header": (lambda file: file.write_bytes(filled(file)[:100]), "SQLite found damage while opening"),
     "another application's": (other_application, "it is an SQLite file of another application"),
-    "a newer format": (newer_format, "it has format 2, and this version of the kit reads format 1"),
+    "a newer format": (newer_format, "it has format 3, and this version of the kit reads formats 1 and 2"),
 }
 
 

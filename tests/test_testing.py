@@ -360,6 +360,7 @@ class DictStore(BaseStore):
 class TestDictStore(StoreContract):
     limits = {  # noqa: RUF012 - a constant of the class
         "absence": "a dict is there from the start",
+        "snapshots": "it keeps events only",
         "threads": "its swap takes two steps",
     }
 

@@ -17,6 +17,7 @@ from eventsourcing_kit.cli.options import AppOption, FormatOption, StoreOption  
 from eventsourcing_kit.cli.tables import Printer
 from eventsourcing_kit.cli.talk import many, say, silence
 from eventsourcing_kit.inert import visible
+from eventsourcing_kit.stores.contract import Snapshotting
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -29,7 +30,11 @@ __all__ = ["create_table", "demo", "doctor", "migrate"]
 _DEMO_STORE: Final = "sqlite:///demo.db"
 
 
-def create_table(store_url: StoreOption = None) -> None:
+def create_table(
+    *,
+    snapshots: Annotated[bool, typer.Option("--snapshots", help="Make the table of snapshots, too")] = False,
+    store_url: StoreOption = None,
+) -> None:
     """Make the table or the file of the store, where it is missing.
 
     A table that is there is left as it is, and refused where its keys are not
@@ -44,6 +49,8 @@ def create_table(store_url: StoreOption = None) -> None:
     """
     with settings.store(store_url) as store:
         store.create_table()
+        if snapshots and isinstance(store, Snapshotting):
+            store.create_snapshots_table()
         say(f"there is a store at '{store.url}'")
 
 

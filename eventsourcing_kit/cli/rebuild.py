@@ -43,6 +43,7 @@ from eventsourcing_kit.errors import InvalidProjection
 from eventsourcing_kit.jobs.manifest import PART_STREAMS
 from eventsourcing_kit.moment import to_canonical
 from eventsourcing_kit.rebuilding import StreamFailure, rebuild_all
+from eventsourcing_kit.resuming import gap_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from eventsourcing_kit.progress import Progress
     from eventsourcing_kit.projection import Projection
     from eventsourcing_kit.rebuilding import Rebuilt
+    from eventsourcing_kit.resuming import Saving
 
 __all__ = ["chosen_streams", "rebuild"]
 
@@ -95,6 +97,14 @@ def rebuild(
     resume: ResumeOption = False,
     parts: PartsOption = PartFormat.jsonl,
     part_streams: PartStreamsOption = PART_STREAMS,
+    snapshots: Annotated[
+        str | None,
+        typer.Option(
+            metavar="auto|N",
+            help="Start from saved states, save one every N events",
+            show_default=False,
+        ),
+    ] = None,
     store_url: StoreOption = None,
     app: AppOption = None,
     format: FormatOption = None,  # noqa: A002 - the option's name
@@ -114,6 +124,7 @@ def rebuild(
       eskit rebuild orders --all -o orders.parquet
       eskit rebuild orders --all --at 2026-03-01 -o states/ --workers 8
       eskit rebuild orders --all --into sqlite:///views.db
+      eskit rebuild stock sku-mug --at 2026-03-01 --snapshots auto
 
     A JSON line has: stream, projection, version, at, known_at, events, last,
     complete, warnings, state. A file is written whole or not at all.
@@ -151,6 +162,7 @@ def rebuild(
         files.check_output(output)
     window = Window.of(start=start, at=at, known_at=known_at, tz=tz)
     failures = _Failures()
+    saving = _saving(snapshots)
     # What a user's module or handler prints is talk: stdout is for the answers.
     with redirect_stdout(sys.stderr), settings.store(store_url) as store:
         projection = settings.catalog(app).get(name)
@@ -168,6 +180,7 @@ def rebuild(
                 strict=strict,
                 failures=failures,
                 workers=workers,
+                snapshots=saving,
             )
             count = _Count(progress)
             if output is not None:
@@ -190,6 +203,14 @@ def _check_job(output: str | None, into: str | None, *, strict: bool, resume: bo
         raise UsageProblem("--resume goes on with a job in a folder: -o FOLDER")
 
 
+def _saving(text: str | None) -> Saving:
+    """What `--snapshots` asks for. Raises InvalidOption."""
+    value: Any = int(text) if text is not None and text.isascii() and text.isdigit() else text
+    if value is not None:
+        gap_of(value)
+    return value  # type: ignore[no-any-return]  # checked just above
+
+
 class _Failures(list[StreamFailure]):
     """Says each failure when it happens."""
 
@@ -205,12 +226,14 @@ class _Count:
         self._progress = progress
         self.given = 0
         self.warned = 0
+        self.resumed = 0  # states that began at a snapshot
         self.empty = 0  # streams without an event up to that moment
         self.empty_names: list[str] = []  # the first few of them
 
     def over(self, answers: Iterable[Rebuilt[Any]]) -> Iterator[Rebuilt[Any]]:
         for number, rebuilt in enumerate(answers, start=1):
             self.warned += bool(rebuilt.warnings)
+            self.resumed += rebuilt.snapshot is not None
             if rebuilt.last is None and not rebuilt.warnings:
                 self.empty += 1
                 self.empty_names += [rebuilt.stream] if len(self.empty_names) < _NAMED else []
@@ -273,6 +296,8 @@ def _tell(count: _Count, failures: list[StreamFailure], output: str | None) -> N
     if count.empty:
         names = ", ".join(f"'{name}'" for name in count.empty_names) + (", ..." if count.empty > _NAMED else "")
         say(f"no event up to then, so the initial state, for {many(count.empty, 'stream')}: {names}")
+    if count.resumed:
+        say(f"{many(count.resumed, 'state')} began at a snapshot")
     if output is None and count.given + len(failures) == 1:
         return
     place = f" in '{output}'" if output is not None else ""

@@ -65,6 +65,7 @@ class Asked(NamedTuple):
             start=asked.start,
             allow_incomplete=asked.allow_incomplete,
             on_error=asked.on_error,
+            snapshots=asked.snapshots,
             clock=lambda: asked.now,
         )
 

@@ -19,6 +19,8 @@ from eventsourcing_kit.errors import EventConflict, EventExpired, EventRefused, 
 from eventsourcing_kit.event import UNREADABLE
 from eventsourcing_kit.moment import to_microseconds
 from eventsourcing_kit.record import (
+    HEAD_KEY,
+    LATE_AFTER,
     MAX_CORRELATION,
     MAX_KEY,
     content_digest,
@@ -27,10 +29,12 @@ from eventsourcing_kit.record import (
     digest,
     encode,
     encode_head,
+    encode_late,
     has_canonical_key,
     head_of,
+    late_keys,
 )
-from eventsourcing_kit.stores.contract import Counts, Outcome
+from eventsourcing_kit.stores.contract import Bookkeeping, Counts, Outcome
 from eventsourcing_kit.stores.reading import StreamReading, Window
 
 if TYPE_CHECKING:
@@ -50,6 +54,7 @@ _BATCH: Final = 1_000
 _STORED: Final = Outcome("stored")
 _KNOWN_HEADS: Final = 10_000
 _NS: Final = 1_000_000_000
+_LATE: Final = int(LATE_AFTER.total_seconds()) * _NS
 _DAY: Final = 86_400
 _LOWEST: Final = "\0"  # an empty key is none in DynamoDB
 _HIGHEST: Final = "\U0010ffff" * (MAX_KEY // 4)
@@ -57,6 +62,8 @@ _HIGHEST: Final = "\U0010ffff" * (MAX_KEY // 4)
 
 class BaseStore(ABC):
     """A store over eight primitives. `clock` gives nanoseconds since 1970; `token` a new random text at each call."""
+
+    is_atomic = False  # whether all that one `_batch` puts can be seen at one instant, and not before
 
     def __init__(
         self,
@@ -73,6 +80,7 @@ class BaseStore(ABC):
         self._clock = clock or (lambda: time.time_ns())  # looked up at each call, so that a frozen clock is seen
         self._token = token or (lambda: secrets.token_hex(8))
         self._heads: OrderedDict[str, Head] = OrderedDict()
+        self._marked: dict[str, str] = {}  # where `is_atomic`: the lowest key marked as late in this batch, by stream
 
     # Appending
 
@@ -114,6 +122,8 @@ class BaseStore(ABC):
         if record.expire_record is not None:
             self._check_expiry(event, record, now)
             self._remember_beginning(record)
+        if now - event.moment_ns > _LATE:
+            self._mark_late(record, now)
         old = self._put(record)
         if old is None or old.put_token == token:
             return _STORED
@@ -172,6 +182,16 @@ class BaseStore(ABC):
         self._heads[record.pk] = known
         if len(self._heads) > _KNOWN_HEADS:
             self._heads.popitem(last=False)
+
+    def _mark_late(self, record: Record, now: int) -> None:
+        """Before the event itself: a marker too many costs nothing, one too few would hide it from a snapshot."""
+        if self.is_atomic and self._marked.get(record.pk, _HIGHEST) <= record.sk:
+            return  # what is marked already comes to light at the same instant, and lies at or before this event
+        marker = encode_late(record, recorded_at=to_microseconds(now), with_digest=not self.is_atomic)
+        while (old := self._put(marker)) is not None and old.put_token != record.put_token:
+            now += 1_000  # somebody else's: who knows that one has to see that there is another
+            marker = encode_late(record, recorded_at=to_microseconds(now), with_digest=not self.is_atomic)
+        self._marked |= {record.pk: record.sk} if self.is_atomic else {}
 
     def _damaged(self, record: Record, what: str) -> StoreDamaged:
         return StoreDamaged(self.url, f"key '{record.sk}' in stream '{record.pk}' holds {what}")
@@ -238,6 +258,22 @@ class BaseStore(ABC):
         """Each row of a stream as it lies there, from the key `low` on, in ascending bytes of the key: expired rows,
         bookkeeping and keys in other spellings, too. For those who look after a store; others `read`."""
         return self._rows(stream, low, _HIGHEST)
+
+    def now(self) -> int:
+        """What this store's clock shows, in nanoseconds since 1970."""
+        return self._clock()
+
+    def bookkeeping(self, stream: str, *, late_since: str) -> Bookkeeping:
+        """What a stream remembers beside its events: when the first of them expires, and the markers of those that were
+        late, recorded from `late_since` on (spelled as `recordedAt` is)."""
+        first_expires = None
+        for row in self._rows(stream, HEAD_KEY, HEAD_KEY):
+            try:
+                first_expires = decode_head(row.detail_json).first_expires
+            except UNREADABLE:
+                reason = f"key '{row.key}' in stream '{stream}' holds a beginning that can not be read"
+                raise StoreDamaged(self.url, reason) from None
+        return Bookkeeping(first_expires, self._rows(stream, *late_keys(late_since)))
 
     def correlated(self, correlation_id: str) -> Iterator[Event]:
         if not _can_be_stored(correlation_id):

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, Self, runtime_checkable
+from typing import TYPE_CHECKING, NamedTuple, Protocol, Self, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from datetime import datetime
     from types import TracebackType
 
     from eventsourcing_kit.errors import EventRefused
     from eventsourcing_kit.event import Event
+    from eventsourcing_kit.snapshot import Snapshot
 
-__all__ = ["Correlated", "Counts", "Outcome", "Readable", "Reading", "Store"]
+__all__ = ["Bookkeeping", "Correlated", "Counts", "Outcome", "Readable", "Reading", "Snapshotting", "Store"]
 
 
 class Outcome(str):
@@ -47,6 +48,13 @@ class Counts:
             other_id=self.other_id + (outcome.other_id is not None),
             twins=self.twins + outcome.twin,
         )
+
+
+class Bookkeeping(NamedTuple):
+    """What a stream remembers beside its events."""
+
+    first_expires: int | None  # epoch seconds; None where its events are kept for ever
+    late: Iterator[Event]  # the markers of late events, as rows: `record.encode_late` says what they hold
 
 
 class Reading(Protocol):
@@ -110,6 +118,44 @@ class Correlated(Readable, Protocol):
         can not tell by them what has expired, that is among them until it is deleted: on DynamoDB, for some days.
         There, too, all keys are held until they are in order. Raises as `correlated`.
         """
+        ...
+
+
+@runtime_checkable
+class Snapshotting(Readable, Protocol):
+    """What a rebuild that starts from a snapshot needs of a store; a store without snapshots has none of it.
+
+    Snapshots are a help and no truth: whatever becomes of them, the events are there. Raises StoreNotFound where there
+    is no place for them, StoreUnavailable and StoreDamaged.
+    """
+
+    is_atomic: bool  # whether the marker of a late event and the event itself come to light at one instant
+    legacy: bool
+
+    def now(self) -> int:
+        """What the clock shows that stamps `recordedAt`, in nanoseconds since 1970."""
+        ...
+
+    def bookkeeping(self, stream: str, *, late_since: str) -> Bookkeeping:
+        """What the stream remembers; with markers recorded from `late_since` on, spelled as `recordedAt` is. Each
+        marker was there before its event, and every reader sees it from then on."""
+        ...
+
+    def create_snapshots_table(self) -> None:
+        """Makes the place for snapshots, where it is missing."""
+        ...
+
+    def put_snapshots(self, snapshots: Sequence[Snapshot]) -> None:
+        """Keeps each of them durably, in the place of one with the same stream and key."""
+        ...
+
+    def snapshots(self, stream: str, identity: str, *, before: int | None = None) -> Iterator[Snapshot]:
+        """Those of one `Identity.digest` that stand at or before a moment in nanoseconds, newest moment first; none of
+        which an event has expired. Damaged ones are among them."""
+        ...
+
+    def all_snapshots(self, stream: str) -> Iterator[Snapshot]:
+        """Those of all projections, for who looks after a store."""
         ...
 
 

@@ -24,16 +24,18 @@ from botocore.config import Config
 from eventsourcing_kit.errors import IndexNotFound, StoreDamaged, StoreNotFound, StoreUnavailable
 from eventsourcing_kit.record import COLUMNS, decode, plain_key
 from eventsourcing_kit.stores.base import BaseStore
+from eventsourcing_kit.stores.dynamodb_snapshots import SnapshotTable
 from eventsourcing_kit.stores.pages import TAGS, answer_of, asked, keep_bodies, pages, record_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from mypy_boto3_dynamodb.client import DynamoDBClient
 
     from eventsourcing_kit.errors import EventRefused
     from eventsourcing_kit.event import Event
     from eventsourcing_kit.record import Record
+    from eventsourcing_kit.snapshot import Snapshot
     from eventsourcing_kit.stores.contract import Outcome
     from eventsourcing_kit.stores.pages import Key
 
@@ -71,10 +73,12 @@ class DynamoDBStore(BaseStore):
         legacy: bool = False,
         clock: Callable[[], int] | None = None,
         token: Callable[[], str] | None = None,
+        snapshots: str | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         super().__init__(url, retention_days=retention_days, legacy=legacy, clock=clock, token=token)
         self.table = table
+        self.snapshots_table = snapshots or f"{table}-snapshots"
         self._region = region
         self._profile = profile
         self._endpoint_url = endpoint_url
@@ -270,6 +274,24 @@ class DynamoDBStore(BaseStore):
             if keys and not items:
                 # botocore tries again what fails. Where all keys stay undone the call succeeds, so the pause is ours.
                 self._sleep(min(_LONGEST_PAUSE, random.random() * 2**tries))  # noqa: S311 - no secret
+
+    def create_snapshots_table(self) -> None:
+        self._snapshots.create()
+
+    def put_snapshots(self, snapshots: Sequence[Snapshot]) -> None:
+        self._snapshots.put(snapshots)
+
+    def snapshots(self, stream: str, identity: str, *, before: int | None = None) -> Iterator[Snapshot]:
+        return self._snapshots.newest_first(stream, identity, before)
+
+    def all_snapshots(self, stream: str) -> Iterator[Snapshot]:
+        return self._snapshots.all_of(stream)
+
+    @cached_property
+    def _snapshots(self) -> SnapshotTable:
+        return SnapshotTable(
+            self._client, self.snapshots_table, url=self.url, now=self.now, translated=self._translated
+        )
 
     @cached_property
     def _client(self) -> DynamoDBClient:

@@ -26,6 +26,7 @@ from eventsourcing_kit.errors import StoreDamaged, StoreNotFound, StoreUnavailab
 from eventsourcing_kit.event import Event
 from eventsourcing_kit.record import COLUMNS, READ_COLUMNS, Record
 from eventsourcing_kit.stores.base import BaseStore
+from eventsourcing_kit.stores.sqlite_snapshots import FORMAT_WITH_SNAPSHOTS, SQLiteSnapshots
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["APPLICATION_ID", "FORMAT", "SQLiteStore", "check_library", "error_code"]
 
 APPLICATION_ID: Final = int.from_bytes(b"eskt")  # PRAGMA application_id: whose file it is
-FORMAT: Final = 1  # PRAGMA user_version: the layout of its tables
+FORMAT: Final = 1  # PRAGMA user_version: the layout of its tables, until there are snapshots
 BUSY_TIMEOUT_MS: Final = 30_000
 _HINT: Final = "the first append makes it"
 
@@ -83,12 +84,14 @@ _IS_LIVE: Final = """
 """
 
 
-class SQLiteStore(BaseStore):
+class SQLiteStore(BaseStore, SQLiteSnapshots):
     """`path` None keeps the events in memory, for one process and until it is closed.
 
     Threads may share a store; processes open the same file each for themselves. The file is made by the first append,
     or by `create_table`; reading where there is none raises StoreNotFound.
     """
+
+    is_atomic = True
 
     def __init__(
         self,
@@ -190,6 +193,7 @@ class SQLiteStore(BaseStore):
         with self._writing:
             with self._translated("opening"):
                 connection = self._connected()
+            self._marked.clear()  # which speak of one transaction only
             try:
                 with self._translated("opening"):
                     connection.execute("BEGIN IMMEDIATE")
@@ -302,8 +306,9 @@ class SQLiteStore(BaseStore):
         if connection.pragma("application_id") != APPLICATION_ID:
             raise StoreDamaged(self.url, "it is an SQLite file of another application")
         found = connection.pragma("user_version")
-        if found != FORMAT:
-            raise StoreDamaged(self.url, f"it has format {found}, and this version of the kit reads format {FORMAT}")
+        if found not in (FORMAT, FORMAT_WITH_SNAPSHOTS):
+            known = f"formats {FORMAT} and {FORMAT_WITH_SNAPSHOTS}"
+            raise StoreDamaged(self.url, f"it has format {found}, and this version of the kit reads {known}")
 
     @contextmanager
     def _translated(self, doing: str) -> Iterator[None]:

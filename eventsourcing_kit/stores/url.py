@@ -12,7 +12,7 @@ from eventsourcing_kit.errors import InvalidStoreURL
 __all__ = ["StoreURL", "absolute", "parse_url"]
 
 _COMMON: Final = ("legacy", "retention_days")
-_OPTIONS: Final = {"sqlite": _COMMON, "dynamodb": (*_COMMON, "endpoint_url", "profile", "region")}
+_OPTIONS: Final = {"sqlite": _COMMON, "dynamodb": (*_COMMON, "endpoint_url", "profile", "region", "snapshots")}
 _MAX_RETENTION_DAYS: Final = 36_500
 
 
@@ -28,6 +28,7 @@ class StoreURL:
     region: str | None
     profile: str | None
     endpoint_url: str | None
+    snapshots: str | None  # the table of snapshots, where it is not `TABLE-snapshots`
 
 
 def parse_url(url: str) -> StoreURL:
@@ -57,6 +58,7 @@ def parse_url(url: str) -> StoreURL:
         region=options.get("region") or None,
         profile=options.get("profile") or None,
         endpoint_url=options.get("endpoint_url") or None,
+        snapshots=options.get("snapshots") or None,
     )
 
 

@@ -12,6 +12,7 @@ from eventsourcing_kit.testing.contract.opening import Opening
 from eventsourcing_kit.testing.contract.order import Order
 from eventsourcing_kit.testing.contract.reading import Reading
 from eventsourcing_kit.testing.contract.retention import Retention
+from eventsourcing_kit.testing.contract.snapshots import Snapshots
 from eventsourcing_kit.testing.contract.streams import Streams
 from eventsourcing_kit.testing.contract.text import Text
 from eventsourcing_kit.testing.contract.threads import Threads
@@ -31,6 +32,7 @@ class StoreContract(
     Streams,
     Correlated,
     Retention,
+    Snapshots,
     Limits,
     Text,
     Legacy,

@@ -27,6 +27,7 @@ KNOWN_LIMITS: Final[Mapping[str, str]] = {
     "pages": "streams of more than a megabyte",
     "places": "two open stores, one after another or at once, that see the same events",
     "sizes": "items of up to 400 KB",
+    "snapshots": "keeping snapshots",
     "threads": "appends of several threads at once",
 }
 """What an engine may be unable to do, by the name under which `Contract.limits` gives the reason."""

@@ -1,0 +1,121 @@
+"""Snapshots on AWS: a second table, with the same keys as the first one."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+import botocore.exceptions
+import msgspec
+
+from eventsourcing_kit.errors import StoreNotFound
+from eventsourcing_kit.snapshot import SNAPSHOT_COLUMNS, Snapshot, key_range
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from contextlib import AbstractContextManager
+
+    from mypy_boto3_dynamodb.client import DynamoDBClient
+
+__all__ = ["SnapshotTable"]
+
+_TAGS: Final = {"version": "N", "stateZ": "B", "expireRecord": "N"}
+_PAGE: Final = 4  # snapshots to a page; nearly always the first one is used
+_HINT: Final = "it has no table '{}' for snapshots; 'eskit create-table --snapshots' makes it"
+
+
+class SnapshotTable:
+    """What the store on DynamoDB does with its second table. See `stores.contract.Snapshotting`."""
+
+    def __init__(
+        self,
+        client: DynamoDBClient,
+        table: str,
+        *,
+        url: str,
+        now: Callable[[], int],
+        translated: Callable[[str], AbstractContextManager[None]],
+    ) -> None:
+        self._client = client
+        self._table = table
+        self._url = url
+        self._now = now
+        self._driver_translated = translated
+
+    def create(self) -> None:
+        with self._driver_translated("creating the table for snapshots"):
+            keys: Any = (("pk", "HASH"), ("sk", "RANGE"))
+            try:
+                self._client.create_table(
+                    TableName=self._table,
+                    KeySchema=[{"AttributeName": name, "KeyType": kind} for name, kind in keys],
+                    AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name, _ in keys],
+                    BillingMode="PAY_PER_REQUEST",
+                )
+            except self._client.exceptions.ResourceInUseException:
+                return
+            self._client.get_waiter("table_exists").wait(TableName=self._table, WaiterConfig={"Delay": 1})
+            self._client.update_time_to_live(
+                TableName=self._table, TimeToLiveSpecification={"Enabled": True, "AttributeName": "expireRecord"}
+            )
+
+    def put(self, snapshots: Sequence[Snapshot]) -> None:
+        with self._translated("saving a snapshot"):
+            for snapshot in snapshots:
+                self._client.put_item(TableName=self._table, Item=_to_item(snapshot))
+
+    def newest_first(self, stream: str, identity: str, before: int | None) -> Iterator[Snapshot]:
+        low, high = key_range(identity, before)
+        values: dict[str, Any] = {":stream": {"S": stream}, ":low": {"S": low}, ":high": {"S": high}}
+        yield from self._pages("pk = :stream AND sk BETWEEN :low AND :high", values)
+
+    def all_of(self, stream: str) -> Iterator[Snapshot]:
+        yield from self._pages("pk = :stream", {":stream": {"S": stream}})
+
+    def _pages(self, condition: str, values: dict[str, Any]) -> Iterator[Snapshot]:
+        request: dict[str, Any] = {
+            "TableName": self._table,
+            "KeyConditionExpression": condition,
+            "ExpressionAttributeValues": values,
+            "ConsistentRead": True,
+            "ScanIndexForward": False,
+            "Limit": _PAGE,
+        }
+        while True:
+            with self._translated("looking for snapshots"):
+                page = self._client.query(**request)
+            for item in page["Items"]:
+                snapshot = _from_item(item)
+                if snapshot.expireRecord is None or snapshot.expireRecord * 1_000_000_000 > self._now():
+                    yield snapshot
+            if "LastEvaluatedKey" not in page:
+                return
+            request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
+    @contextmanager
+    def _translated(self, doing: str) -> Iterator[None]:
+        with self._driver_translated(doing):
+            try:
+                yield
+            except botocore.exceptions.ClientError as error:
+                if error.response.get("Error", {}).get("Code") == "ResourceNotFoundException":
+                    raise StoreNotFound(self._url, _HINT.format(self._table)) from error
+                raise
+
+
+def _to_item(snapshot: Snapshot) -> dict[str, Any]:
+    values = zip(SNAPSHOT_COLUMNS, msgspec.structs.astuple(snapshot), strict=True)
+    return {
+        name: {_TAGS.get(name, "S"): str(value) if _TAGS.get(name) == "N" else value}
+        for name, value in values
+        if value is not None
+    }
+
+
+def _from_item(item: dict[str, Any]) -> Snapshot:
+    """Whatever is wrong with an item, its checksum tells."""
+    found: dict[str, Any] = {}
+    for name in SNAPSHOT_COLUMNS:
+        value = item.get(name, {}).get(_TAGS.get(name, "S"))
+        found[name] = int(value) if value is not None and _TAGS.get(name) == "N" else value
+    return Snapshot(**found)
