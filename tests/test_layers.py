@@ -23,7 +23,7 @@ ROWS = [
     {"frames"},
     {"projection", "stores.base"},
     {"importable", "stores.sqlite", "stores.dynamodb"},
-    {"stores", "resuming", "workers"},
+    {"stores", "resuming", "watching", "workers"},
     {"rebuilding", "catalog", "doctor", "migrate", "redrive"},
     {"questions", "trails"},
     {"output", "verifying"},

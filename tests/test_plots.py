@@ -11,6 +11,7 @@ import pytest
 from eventsourcing_kit import open_store
 from eventsourcing_kit.errors import InvalidOption
 from eventsourcing_kit.frames import plots
+from eventsourcing_kit.frames.bins import BINS
 from eventsourcing_kit.frames.plots import Bar, Point
 from eventsourcing_kit.moment import MAX_NS, MIN_NS, from_rfc3339
 from eventsourcing_kit.testing import Clock, event
@@ -54,7 +55,7 @@ def test_a_chart_of_many_events_is_small_and_has_each_of_them(span: int) -> None
     events = [(NOON + number * span // 20_000, f"Type{number % 20}") for number in range(20_001)]
     found = rows(plots.over_time(events, title="many"))
     assert sum(row["events"] for row in found) == 20_001
-    assert len({row["from"] for row in found}) <= plots.BINS
+    assert len({row["from"] for row in found}) <= BINS
     assert len({row["type"] for row in found}) == 8
     assert {"others", "Type0"} <= {row["type"] for row in found}
 

@@ -14,6 +14,7 @@ from decimal import Decimal
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from eventsourcing_kit.frames.bins import DAY, HOUR, MINUTE, MS, SECOND, binned
 from eventsourcing_kit.frames.columns import compact_json
 from eventsourcing_kit.frames.html import OTHERS, PALETTE
 from eventsourcing_kit.frames.libraries import library
@@ -29,37 +30,13 @@ if TYPE_CHECKING:
 __all__ = ["Bar", "Point", "lateness", "line", "over_time", "waterfall"]
 
 WIDTH: Final = 640
-BINS: Final = 80  # of time, at most
 POINTS: Final = 2_000  # of a line, at most
 BARS: Final = 200  # of a waterfall, at most
 
-_MS: Final = 1_000_000
-_SECOND: Final = 1_000 * _MS
-_MINUTE: Final = 60 * _SECOND
-_HOUR: Final = 60 * _MINUTE
-_DAY: Final = 24 * _HOUR
-# Each one is a multiple of the one before it, so that counts of narrow bins add up to those of wide ones.
-_WIDTHS: Final = (
-    *(_MS, 10 * _MS, 100 * _MS, _SECOND, 5 * _SECOND, 15 * _SECOND, _MINUTE, 5 * _MINUTE, 15 * _MINUTE, _HOUR),
-    *(
-        3 * _HOUR,
-        6 * _HOUR,
-        12 * _HOUR,
-        _DAY,
-        7 * _DAY,
-        28 * _DAY,
-        84 * _DAY,
-        336 * _DAY,
-        3_360 * _DAY,
-        33_600 * _DAY,
-        336_000 * _DAY,
-    ),
-)
-_HELD: Final = 10_000  # bins that are counted at once
 _LATENESS: Final = (
-    *((0, "before its moment"), (_SECOND, "under 1 s"), (10 * _SECOND, "1 to 10 s"), (_MINUTE, "10 to 60 s")),
-    *((10 * _MINUTE, "1 to 10 min"), (_HOUR, "10 to 60 min"), (6 * _HOUR, "1 to 6 h"), (_DAY, "6 to 24 h")),
-    *((7 * _DAY, "1 to 7 days"), (2 * MAX_NS, "7 days or more")),
+    *((0, "before its moment"), (SECOND, "under 1 s"), (10 * SECOND, "1 to 10 s"), (MINUTE, "10 to 60 s")),
+    *((10 * MINUTE, "1 to 10 min"), (HOUR, "10 to 60 min"), (6 * HOUR, "1 to 6 h"), (DAY, "6 to 24 h")),
+    *((7 * DAY, "1 to 7 days"), (2 * MAX_NS, "7 days or more")),
 )
 _LONGEST: Final = 60  # characters of a label
 _EXACT: Final = 2**53  # up to which JavaScript knows whole numbers
@@ -86,7 +63,7 @@ class Bar(NamedTuple):
 
 def over_time(events: Iterable[tuple[int | None, str]], *, title: str) -> alt.Chart:
     """How many events of each type there were when: moments in nanoseconds, and types. Without a moment: left out."""
-    counts, width = _binned(events)
+    counts, width = binned(events)
     types = _main_types(Counter({type_: 0 for _, type_ in counts}), counts)
     bins: Counter[tuple[int, str]] = Counter()
     for (number, type_), count in counts.items():
@@ -335,29 +312,6 @@ def _colour(altair: Any, field: str, rows: Sequence[dict[str, Any]]) -> Any:
     return altair.Color(f"{field}:N", title=None, scale=altair.Scale(domain=domain, range=colours), legend=shown)
 
 
-def _binned(events: Iterable[tuple[int | None, str]]) -> tuple[Counter[tuple[int, str]], int]:
-    """Counts by bin and type, and how wide a bin is: at most `BINS` of them from the first moment to the last one."""
-    widths = iter(_WIDTHS)
-    width = next(widths)
-    counts: Counter[tuple[int, str]] = Counter()
-    for moment, type_ in events:
-        if moment is None:
-            continue
-        counts[moment // width, type_] += 1
-        if len(counts) > _HELD and (wider := next(widths, None)):
-            counts, width = _widened(counts, wider // width), wider
-    while counts and max(counts)[0] - min(counts)[0] >= BINS and (wider := next(widths, None)):
-        counts, width = _widened(counts, wider // width), wider
-    return counts, width
-
-
-def _widened(counts: Counter[tuple[int, str]], times: int) -> Counter[tuple[int, str]]:
-    wide: Counter[tuple[int, str]] = Counter()
-    for (number, type_), count in counts.items():
-        wide[number // times, type_] += count
-    return wide
-
-
 def _main_types(totals: Counter[str], counts: dict[tuple[int, str], int]) -> list[str]:
     """The most frequent types, as many as there are colours, in the order of their names."""
     for (_, type_), count in counts.items():
@@ -402,7 +356,7 @@ def _changes(points: list[Point]) -> list[Point]:
 
 def _js(ns: int) -> float:
     """Milliseconds, as JavaScript counts; a bin at either end of the calendar ends with it."""
-    return min(max(ns, MIN_NS), MAX_NS) / _MS
+    return min(max(ns, MIN_NS), MAX_NS) / MS
 
 
 def _exact(ns: int) -> str:
@@ -411,18 +365,18 @@ def _exact(ns: int) -> str:
 
 def _spelled(ns: int, width: int) -> str:
     text = _exact(ns)
-    if width >= _DAY:
+    if width >= DAY:
         return text[:10]
-    return text[:10] + " " + (text[11:16] if width >= _MINUTE else text[11:19] if width >= _SECOND else text[11:23])
+    return text[:10] + " " + (text[11:16] if width >= MINUTE else text[11:19] if width >= SECOND else text[11:23])
 
 
 def _duration(ns: int) -> str:
-    units = ((_DAY, "day"), (_HOUR, "h"), (_MINUTE, "min"), (_SECOND, "s"), (_MS, "ms"))
+    units = ((DAY, "day"), (HOUR, "h"), (MINUTE, "min"), (SECOND, "s"), (MS, "ms"))
     for unit, name in units:
         if ns >= unit:
             amount = f"{ns / unit:,.1f}".removesuffix(".0")
             return f"{amount} {name}{'s' if name == 'day' and amount != '1' else ''}"
-    return f"{ns / _MS:.3g} ms"
+    return f"{ns / MS:.3g} ms"
 
 
 def _number(value: Any) -> float | int | None:
