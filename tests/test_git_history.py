@@ -12,11 +12,12 @@ from random import Random
 
 import pytest
 
-from eventsourcing_kit import bisect, blame, diff, history, open_store, parse, rebuild
+from eventsourcing_kit import bisect, blame, diff, history, open_store, parse, rebuild, trail
 from eventsourcing_kit.patches import ABSENT
 from eventsourcing_kit.stores.base import BaseStore
 from eventsourcing_kit.stores.contract import Counts
 from projections.git_tree import tree
+from tests.eskit import desk_at
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 EVENTS = DATA / "git-httpx.events.jsonl.gz"
@@ -174,3 +175,26 @@ def test_every_step_of_the_history_changes_the_file_that_its_event_names(told: B
         assert [parts(operation["path"])[1:] for operation in step.patch] in ([[path]], [])
         steps += 1
     assert (files, steps) == (oracle[2].tree, oracle[2].events)
+
+
+def test_the_command_line_says_the_same_of_git(
+    told: BaseStore, oracle: list[Said], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = "/httpx~1_client.py"
+    commit = next(iter(told.read("httpx"))).correlation_id or ""
+    answers = {
+        ("diff", "tree", "httpx", oracle[0].at, oracle[3].at): diff(tree, told, "httpx", oracle[0].at, oracle[3].at),
+        ("blame", "tree", "httpx", path): blame(tree, told, "httpx", path),
+        ("bisect", "tree", "httpx", "length(keys(@)) < `50`"): bisect(tree, told, "httpx", "length(keys(@)) < `50`"),
+        ("timeline", "tree", "httpx", "--at", "event:9"): history(tree, told, "httpx", at="event:9"),
+        ("trail", commit): trail(told, commit),
+    }
+    with desk_at(tmp_path, monkeypatch) as desk:
+        for question, answer in answers.items():
+            done = desk.run(
+                *question, *([] if question[0] == "trail" else ["--app", "projections.git_tree"]), "--store", told.url
+            )
+            assert done.code == 0, done.err
+            assert done.out.splitlines() == list(answer.to_json_lines())
+            assert done.out
+    assert len(answers["trail", commit].to_dicts()) == 4  # as many files as the first commit has

@@ -212,9 +212,9 @@ def test_revisions_are_what_the_model_says(told: Told, history_: list[Any], at: 
         assert text(apply_patch(before.document, after.patch)) == text(after.document)
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@many
 @given(histories, st.none() | asked, st.sampled_from(POINTERS))
-def test_the_command_line_says_the_same(
+def test_the_command_line_and_a_frame_say_the_same(
     told: Told, desk: Desk, history_: list[Any], known_at: int | None, pointer: str
 ) -> None:
     stream, model = told.tell(history_)
