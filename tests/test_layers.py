@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -134,16 +133,3 @@ def test_storing_an_event_on_dynamodb_needs_no_pydantic() -> None:
     loaded = loaded_by("from eventsourcing_kit import open_store, parse; open_store('dynamodb://events')")
     assert "boto3" in loaded
     assert loaded & {"pydantic", "apsw", "typer", "rich", "whenever"} == set()
-
-
-def test_the_functions_package_has_every_module_that_it_loads() -> None:
-    code = (
-        "import eventsourcing_kit.delivery\nfrom eventsourcing_kit import open_store, parse\nopen_store('dynamodb://a')"
-    )
-    kit = {name.partition(".")[2] for name in loaded_by(code) if name.split(".")[0] == "eventsourcing_kit"}
-    listed = re.search(r"^KIT := (.*?[^\\])\n", (ROOT / "ingest" / "Makefile").read_text(), re.DOTALL | re.MULTILINE)
-    assert listed is not None
-    names = {
-        name.replace("/", ".").removesuffix("__init__").rstrip(".") for name in listed[1].replace("\\", "").split()
-    }
-    assert kit - names == set()

@@ -212,7 +212,7 @@ def test_with_snapshots_an_answer_is_the_same_as_without_on_sqlite() -> None:
             super().teardown()
 
     run_state_machine_as_test(OnSQLite, settings=runs(RUNS, steps=50))
-    assert used > RUNS  # or it would prove nothing
+    assert used > RUNS // 4  # or it would prove nothing; by chance it is some 150 to 300 of 200
 
 
 def test_with_snapshots_an_answer_is_the_same_as_without_on_dynamodb(

@@ -10,7 +10,7 @@ from eventsourcing_kit import Projection, Verification, open_store, verify
 from eventsourcing_kit.catalog import load
 from eventsourcing_kit.errors import FoldCrashed, FoldFailed, InvalidOption, InvalidProjection
 from eventsourcing_kit.moment import from_rfc3339
-from eventsourcing_kit.testing import event
+from eventsourcing_kit.testing import Clock, event
 from tests import planted
 from tests.clean import CLEAN, clean
 from tests.eskit import without_projections
@@ -256,7 +256,7 @@ def test_pages_of_other_sizes_are_read_where_a_store_has_pages(dynamodb_url: str
     table, _, _ = dynamodb_url.partition("?")
     with (
         lossy_proxy(dynamodb_endpoint) as proxy,
-        open_store(f"{table}?region=eu-west-1&endpoint_url={proxy.url}") as store,
+        open_store(f"{table}?region=eu-west-1&endpoint_url={proxy.url}", clock=Clock("2026-03-01T12:00:00Z")) as store,
     ):
         store.create_table()
         store.append_many(counted("a", count=11))
