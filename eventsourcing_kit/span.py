@@ -108,10 +108,7 @@ class Span:
 
     def known(self, events: Iterable[Event]) -> Iterable[Event]:
         """Without what was recorded later than `known_at_ns`; rows that do not say when count as known."""
-        if self.known_at_ns is None:
-            return events
-        known = to_microseconds(self.known_at_ns)  # UTC in fixed width, like what it is compared with
-        return (event for event in events if event.recorded_at_text is None or event.recorded_at_text <= known)
+        return events if self.known_at_ns is None else filter(self._was_known(), events)
 
     def has_begun(self, event: Event) -> bool:
         """Whether an event lies at or behind `start`. Not told by numbers, which late events move."""
@@ -136,14 +133,20 @@ class Span:
             # Where that event has expired since, others that come behind it may have done so, too.
             gone = partial(self._check, reading, asked_by, allow_incomplete=allow_incomplete)
             events = _behind(events, before, gone)
-        known = None if self.known_at_ns is None else to_microseconds(self.known_at_ns)
+        was_known = self._was_known()
         for number, event in enumerate(events, start=count + 1):
             if number == 1:
                 self._check(reading, asked_by, allow_incomplete=allow_incomplete)
-            if known is None or event.recorded_at_text is None or event.recorded_at_text <= known:
+            if was_known(event):
                 yield number, event
         if before is None:
             self._check(reading, asked_by, allow_incomplete=allow_incomplete)
+
+    def _was_known(self) -> Callable[[Event], bool]:
+        if self.known_at_ns is None:
+            return lambda _: True
+        known = to_microseconds(self.known_at_ns)  # UTC in fixed width, like what it is compared with
+        return lambda event: event.recorded_at_text is None or event.recorded_at_text <= known
 
     def _check(self, reading: Reading, asked_by: str, *, allow_incomplete: bool) -> None:
         if reading.expired_since is not None and not allow_incomplete:

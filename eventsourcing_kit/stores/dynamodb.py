@@ -24,7 +24,6 @@ from botocore.config import Config
 from eventsourcing_kit.errors import IndexNotFound, StoreDamaged, StoreNotFound, StoreUnavailable
 from eventsourcing_kit.record import COLUMNS, decode, plain_key
 from eventsourcing_kit.stores.base import BaseStore
-from eventsourcing_kit.stores.dynamodb_snapshots import SnapshotTable
 from eventsourcing_kit.stores.pages import TAGS, answer_of, asked, keep_bodies, pages, record_of
 
 if TYPE_CHECKING:
@@ -37,6 +36,7 @@ if TYPE_CHECKING:
     from eventsourcing_kit.record import Record
     from eventsourcing_kit.snapshot import Snapshot
     from eventsourcing_kit.stores.contract import Outcome
+    from eventsourcing_kit.stores.dynamodb_snapshots import SnapshotTable
     from eventsourcing_kit.stores.pages import Key
 
 __all__ = ["DynamoDBStore"]
@@ -289,6 +289,10 @@ class DynamoDBStore(BaseStore):
 
     @cached_property
     def _snapshots(self) -> SnapshotTable:
+        from eventsourcing_kit.stores.dynamodb_snapshots import (
+            SnapshotTable,  # which a function that only appends never loads
+        )
+
         return SnapshotTable(
             self._client, self.snapshots_table, url=self.url, now=self.now, translated=self._translated
         )

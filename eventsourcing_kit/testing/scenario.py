@@ -17,6 +17,7 @@ from eventsourcing_kit.checks import json_check
 from eventsourcing_kit.errors import FoldFailed
 from eventsourcing_kit.event import decode_json
 from eventsourcing_kit.patches import same
+from eventsourcing_kit.words import many
 
 if TYPE_CHECKING:
     from eventsourcing_kit.event import Event
@@ -121,7 +122,7 @@ class Scenario(Generic[Result]):
 
     @property
     def _counted(self) -> str:
-        return "1 event" if len(self._events) == 1 else f"{len(self._events):,} events"
+        return many(len(self._events), "event")
 
 
 def _itself(state: Result) -> Result:

@@ -5,12 +5,10 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, NamedTuple, Self
 
-from eventsourcing_kit.moment import to_canonical, to_microseconds
-from eventsourcing_kit.span import Span, names_event
-from eventsourcing_kit.times import resolve
+from eventsourcing_kit.span import Span, exact
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
     from datetime import datetime
 
     from eventsourcing_kit.event import Event
@@ -38,24 +36,14 @@ class Scope(NamedTuple):
     ) -> Self:
         """Raises InvalidMoment."""
         now = (clock or time.time_ns)()
+        return cls(now, exact(at, tz=tz, now=now), exact(known_at, tz=tz, now=now))
 
-        def exact(value: datetime | str | None) -> str | None:
-            return value if value is None or names_event(value) else to_canonical(resolve(value, tz=tz, now=now))
-
-        return cls(now, exact(at), exact(known_at))
-
-    def read(self, store: Readable, stream: str) -> tuple[Reading, Iterator[Event]]:
+    def read(self, store: Readable, stream: str) -> tuple[Reading, Iterable[Event]]:
         """A reading of the stream, and those of its events that are meant; one that does not say when it was recorded
         counts as known. Raises EventNotFound."""
         span = Span.of(store, stream, at=self.at, known_at=self.known_at, now=self.now)
         reading = span.read()
-        known = None if span.known_at_ns is None else to_microseconds(span.known_at_ns)
-        events = (
-            event
-            for event in span.cut(reading)
-            if known is None or event.recorded_at_text is None or event.recorded_at_text <= known
-        )
-        return reading, events
+        return reading, span.known(span.cut(reading))
 
 
 def names_of(store: Readable, streams: str | Iterable[str] | None) -> Iterable[str]:
