@@ -14,7 +14,7 @@ import eventsourcing_kit
 ROOT = Path(__file__).parents[1]
 
 ROWS = [
-    {"errors", "faithful", "fingerprint", "inert", "moment", "processes", "progress", "wholefile", "words"},
+    {"blocks", "errors", "faithful", "fingerprint", "inert", "moment", "processes", "progress", "wholefile", "words"},
     {"carried", "checks", "event", "lines", "patches", "times"},
     {"record", "models", "places", "upcast"},
     {"snapshot", "envelope", "handler", "stores.pages", "stores.reading", "stores.url", "delivery"},
