@@ -14,9 +14,9 @@ import eventsourcing_kit
 ROOT = Path(__file__).parents[1]
 
 ROWS = [
-    {"blocks", "errors", "faithful", "fingerprint", "inert", "moment", "processes", "progress", "wholefile", "words"},
+    {"errors", "faithful", "fingerprint", "inert", "moment", "processes", "progress", "wholefile", "words"},
     {"carried", "checks", "event", "lines", "patches", "times"},
-    {"record", "models", "places", "upcast"},
+    {"blocks", "record", "models", "places", "upcast"},
     {"snapshot", "envelope", "handler", "stores.pages", "stores.reading", "stores.url", "delivery"},
     {"stores.contract"},
     {"span", "stores.sqlite_snapshots", "stores.dynamodb_snapshots"},
