@@ -26,7 +26,7 @@ ROWS = [
         "stores.url",
         "delivery",
     },
-    {"stores.contract"},
+    {"stores.contract", "stores.windows"},
     {"span", "stores.brief_pages", "stores.sqlite_snapshots", "stores.dynamodb_snapshots"},
     {"frames"},
     {"projection", "stores.base"},
