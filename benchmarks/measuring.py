@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-__all__ = ["Case", "Figures", "note", "say", "show", "take_turns"]
+__all__ = ["Case", "Figures", "console", "note", "say", "show", "take_turns"]
 
 
 @dataclass
@@ -68,12 +68,12 @@ def show(title: str, figures: Sequence[Figures], *, name: str) -> None:
             *(f"{figure:,.2f}" for figure in (median(micros), min(micros), max(micros))),
             "" if each is first else f"{ratio:.2f} x",
         )
-    _console().print(table)
+    console().print(table)
 
 
 def say(text: str) -> None:
     """A line of the output."""
-    _console().print(text, highlight=False)
+    console().print(text, highlight=False)
 
 
 def note(text: str) -> None:
@@ -81,7 +81,8 @@ def note(text: str) -> None:
     print(text, file=sys.stderr)
 
 
-def _console() -> Console:
+def console() -> Console:
+    """Where all output goes, so that tables are as wide in a pipe as on a terminal."""
     from rich.console import Console  # here, or the processes whose memory is measured would hold it, too
 
     return Console(width=112)
