@@ -39,6 +39,6 @@ def measure(scale: Scale, place: Path) -> Iterator[Finding]:
         rounds=scale.pick(tiny=1, usual=15, full=31),
     )
     kit, boto3, names = figures.values()
-    show("imports, each in a new interpreter (an event is an import)", [kit, boto3, names], name="the kit")
+    show("imports, each in a new interpreter", [kit, boto3, names], name="the kit", each_is="import")
     yield Finding.of("import of the kit over import boto3", over(kit, boto3), at_most=AIM)
     yield Finding.of("import of the kit with its first names over import boto3", over(names, boto3))
