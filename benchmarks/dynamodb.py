@@ -114,8 +114,8 @@ def _many(far: str, streams: Sequence[str], *, rounds: int) -> Iterator[Finding]
         return _over_table(local.table, stream)
 
     with _store(far) as store, ThreadPoolExecutor(THREADS) as pool:
-        deadline = threading.Barrier(THREADS)
-        list(pool.map(lambda _: (deadline.wait(), in_thread(streams[0])), range(THREADS)))  # every thread has a table
+        all_there = threading.Barrier(THREADS)
+        list(pool.map(lambda _: (all_there.wait(), in_thread(streams[0])), range(THREADS)))  # each makes its table
 
         def ours() -> list[int]:
             return [each.state for each in rebuild_all(units, store, streams=streams)]
@@ -154,9 +154,8 @@ class _Decoded(msgspec.Struct, gc=False):
 
 def _table(endpoint: str) -> Any:
     config = Config(retries={"mode": "standard"})
-    return boto3.session.Session().resource(
-        "dynamodb", region_name=REGION, endpoint_url=endpoint, config=config
-    ).Table(TABLE)
+    session = boto3.session.Session()  # of its own: threads must not share one
+    return session.resource("dynamodb", region_name=REGION, endpoint_url=endpoint, config=config).Table(TABLE)
 
 
 def _store(endpoint: str, more: str = "") -> BaseStore:

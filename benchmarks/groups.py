@@ -15,7 +15,18 @@ if TYPE_CHECKING:
 __all__ = ["GROUPS", "measure"]
 
 # Each is the module of that name: a function `measure(scale, place)` yields its findings, and prints what led to them.
-GROUPS: Final = ("imports", "dynamodb", "sqlite")
+GROUPS: Final = (
+    "imports",
+    "dynamodb",
+    "sqlite",
+    "appends",
+    "flat",
+    "snapshots",
+    "processes",
+    "memory",
+    "questions",
+    "cold_start",
+)
 
 
 class _Measure(Protocol):

@@ -26,7 +26,11 @@ print(time.process_time() - began)
 
 
 def start_in_turns(
-    scripts: Mapping[str, tuple[str, Path]], *, environment: Mapping[str, str], rounds: int, arguments: Sequence[str] = ()
+    scripts: Mapping[str, tuple[str, Path]],
+    *,
+    environment: Mapping[str, str],
+    rounds: int,
+    arguments: Sequence[str] = (),
 ) -> dict[str, Figures]:
     """Seconds of processor time for each script, which runs in the directory beside it.
 

@@ -3,9 +3,9 @@
 It is given both of the styles that its users write, and it changes its aggregates in place, which costs less than the
 frozen states of `workload.stock`. It writes with Python's own sqlite3, the kit with the SQLite that apsw carries.
 
-`Summed` does what `workload.units` does, and as little beside it; its first movement makes the aggregate, so that it has
-as many events as the kit. Its repository can be given a leaner projector than its own, which asks of each event whether
-it keeps to a protocol, at run time.
+`Summed` does what `workload.units` does, and as little beside it; its first movement makes the aggregate, so that it
+has as many events as the kit. Its repository can be given a leaner projector than its own, which asks of each event
+whether it keeps to a protocol, at run time.
 """
 
 from __future__ import annotations

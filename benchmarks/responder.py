@@ -49,9 +49,9 @@ def items_of(events: Iterable[Event]) -> Items:
     """Events in the order of their keys, with all attributes that the kit writes."""
     found: dict[str, tuple[dict[str, bytes], int]] = {}
     for event in events:
-        record = encode(event, recorded_at="2026-03-01T23:59:59.000000Z", put_token="0" * 16)  # noqa: S106
+        record = encode(event, recorded_at="2026-03-01T23:59:59.000000Z", put_token="0" * 16)
         if record.sk in found:
-            record = encode(event, recorded_at=record.recorded_at or "", put_token="0" * 16, twin=True)  # noqa: S106
+            record = encode(event, recorded_at=record.recorded_at or "", put_token="0" * 16, twin=True)
         values = zip(COLUMNS, msgspec.structs.astuple(record), strict=True)
         tagged = {name: msgspec.json.encode({"S": value}) for name, value in values if value is not None}
         found[record.sk] = tagged, size(record)
@@ -121,7 +121,10 @@ class _Answers:
         keys, attributes, sizes = self._table.get(stream, Items([], [], []))
         first, end = bisect_left(keys, low), bisect_right(keys, high)
         if behind is not None:
-            first, end = (max(first, bisect_right(keys, behind)), end) if forward else (first, bisect_left(keys, behind))
+            if forward:
+                first = max(first, bisect_right(keys, behind))
+            else:
+                end = min(end, bisect_left(keys, behind))
         places = range(first, end) if forward else range(end - 1, first - 1, -1)
         taken, total = 0, 0
         while taken < len(places) and total < PAGE and taken != limit:

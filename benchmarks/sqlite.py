@@ -66,12 +66,12 @@ class _Sides(NamedTuple):
     peer: Peer
     plain: sqlite3.Connection
     streams: Sequence[str]
-    count: int
+    each: int  # events of one of them
 
     def case(self, name: str, run: Callable[[str], object], *, more: int = 0) -> Case:
-        """Over all streams, each of which has `count` events and `more`."""
+        """Over all streams, each of which has `each` events and `more`."""
         over_all: Callable[[], object] = lambda: deque(map(run, self.streams), maxlen=0)  # noqa: E731 - typed
-        return Case(Figures(name, clock=time.process_time), over_all, len(self.streams) * (self.count + more))
+        return Case(Figures(name, clock=time.process_time), over_all, len(self.streams) * (self.each + more))
 
 
 @contextmanager
