@@ -40,7 +40,6 @@ DIRECT: Final = {"typed": 17, "untyped": 12}  # with the direct transport
 WAITING: Final = {1: 1.7, 8: 1.6}  # times the time without latency, by connections
 MANY: Final = 4  # times boto3's speed in threads
 LATENCY: Final = 0.005
-THREADS: Final = 32
 
 # What stands behind `?` in a store's URL, where there is something to choose; None: not built yet, and left out.
 EIGHT_CONNECTIONS: Final[str | None] = None
@@ -63,7 +62,7 @@ def measure(scale: Scale, place: Path) -> Iterator[Finding]:  # noqa: ARG001 - t
     table[_LONG] = items_of(events(_LONG, long))
     with patch.dict(os.environ, _CREDENTIALS), responder(table, [0, LATENCY]) as (near, far):
         yield from _long(near, far, long, rounds=scale.rounds)
-        yield from _many(far, many, rounds=scale.rounds)
+        yield from _many(far, many, threads=scale.pick(tiny=4, usual=32, full=32), rounds=scale.rounds)
 
 
 def _long(near: str, far: str, count: int, *, rounds: int) -> Iterator[Finding]:
@@ -104,7 +103,7 @@ def _long(near: str, far: str, count: int, *, rounds: int) -> Iterator[Finding]:
             yield Finding.of(name, over(figures[str(connections)], figures["near"]), at_most=most)
 
 
-def _many(far: str, streams: Sequence[str], *, rounds: int) -> Iterator[Finding]:
+def _many(far: str, streams: Sequence[str], *, threads: int, rounds: int) -> Iterator[Finding]:
     """600 streams, each a request; boto3 in threads, each of them with a Table of its own, as its pages advise."""
     local = threading.local()
 
@@ -113,9 +112,9 @@ def _many(far: str, streams: Sequence[str], *, rounds: int) -> Iterator[Finding]
             local.table = _table(far)
         return _over_table(local.table, stream)
 
-    with _store(far) as store, ThreadPoolExecutor(THREADS) as pool:
-        all_there = threading.Barrier(THREADS)
-        list(pool.map(lambda _: (all_there.wait(), in_thread(streams[0])), range(THREADS)))  # each makes its table
+    with _store(far) as store, ThreadPoolExecutor(threads) as pool:
+        all_there = threading.Barrier(threads)
+        list(pool.map(lambda _: (all_there.wait(), in_thread(streams[0])), range(threads)))  # each makes its table
 
         def ours() -> list[int]:
             return [each.state for each in rebuild_all(units, store, streams=streams)]
@@ -127,12 +126,12 @@ def _many(far: str, streams: Sequence[str], *, rounds: int) -> Iterator[Finding]
         count = 10 * len(streams)
         cases = [
             Case(Figures("kit: rebuild_all"), ours, count),
-            Case(Figures(f"boto3: Table.query in {THREADS} threads"), theirs, count),
+            Case(Figures(f"boto3: Table.query in {threads} threads"), theirs, count),
         ]
         take_turns(cases, rounds=rounds)
     kit, boto3_ = figures = [case.figures for case in cases]
     show(f"{len(streams):,} streams of 10, 5 ms a request (wall clock)", figures, name="rebuild_all")
-    name = f"DynamoDB, {len(streams):,} streams of 10, 5 ms a request: against boto3 in {THREADS} threads"
+    name = f"DynamoDB, {len(streams):,} streams of 10, 5 ms a request: against boto3 in {threads} threads"
     yield Finding.of(name, over(boto3_, kit), at_least=MANY)
 
 
