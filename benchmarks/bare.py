@@ -1,7 +1,7 @@
 """Hand-written loops around the same handlers: what a rebuild costs that orders, checks and promises nothing.
 
 They are as good as one writes them who knows msgspec: one statement, the two columns that the handlers need, one
-decoder that takes nothing of a detail but its data.
+decoder. Untyped, it makes the detail a dict; typed, it takes nothing of it but the one field that the handler takes.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from eventsourcing_kit import Event
 
-__all__ = ["DICTS", "STRUCTS", "Connection", "fold_decoded", "read_and_fold"]
+__all__ = ["Connection", "fold_decoded", "read_and_fold", "untyped", "typed"]
 
 State = TypeVar("State")
 
@@ -31,15 +31,20 @@ class Connection(Protocol):
 
 
 class _Untyped(msgspec.Struct, gc=False):
-    data: dict[str, Any]
+    data: Any
 
 
 class _Typed(msgspec.Struct, gc=False):
     data: Moved
 
 
-DICTS: Final[msgspec.json.Decoder[Any]] = msgspec.json.Decoder(_Untyped)
-STRUCTS: Final[msgspec.json.Decoder[Any]] = msgspec.json.Decoder(_Typed)
+_decode_dict: Final = msgspec.json.Decoder().decode
+typed: Final[Callable[[str], Any]] = msgspec.json.Decoder(_Typed).decode
+
+
+def untyped(detail: str) -> _Untyped:
+    """A detail, decoded as a whole, as the handlers are given it."""
+    return _Untyped(_decode_dict(detail)["data"])
 
 
 def read_and_fold(
@@ -47,10 +52,9 @@ def read_and_fold(
     stream: str,
     handlers: Mapping[str, Callable[[State, Any], State]],
     state: State,
-    decoder: msgspec.json.Decoder[Any],
+    decode: Callable[[str], Any],
 ) -> State:
     """Over a driver and msgspec, in the order of the keys."""
-    decode = decoder.decode
     for kind, detail in connection.execute(_SELECT, (stream,)):
         state = handlers[kind](state, decode(detail))
     return state

@@ -14,7 +14,7 @@ from contextlib import closing, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from benchmarks.bare import DICTS, STRUCTS, fold_decoded, read_and_fold
+from benchmarks.bare import fold_decoded, read_and_fold, typed, untyped
 from benchmarks.finding import Finding, over
 from benchmarks.measuring import Case, Figures, note, show, take_turns
 from benchmarks.peer import Applied, Decorated, Peer, Summed
@@ -101,16 +101,16 @@ def _summed(sides: _Sides, what: str, *, rounds: int) -> Iterator[Finding]:
         "kit: rebuild, typed": lambda stream: rebuild(typed_units, store, stream).state,
         "eventsourcing: repository.get": peer.units,
         "eventsourcing: repository.get, lean projector": peer.units_lean,
-        "by hand: sqlite3, msgspec, untyped": lambda stream: read_and_fold(plain, stream, UNITS_HANDLERS, 0, DICTS),
-        "by hand: sqlite3, msgspec, typed": lambda stream: read_and_fold(plain, stream, TYPED_HANDLERS, 0, STRUCTS),
+        "by hand: sqlite3, msgspec, untyped": lambda stream: read_and_fold(plain, stream, UNITS_HANDLERS, 0, untyped),
+        "by hand: sqlite3, msgspec, typed": lambda stream: read_and_fold(plain, stream, TYPED_HANDLERS, 0, typed),
     }
     _compare(list(runs.values()), sides.streams[0])
     cases = [sides.case(name, run) for name, run in runs.items()]
     take_turns(cases, rounds=rounds)
     figures = [case.figures for case in cases]
     show(f"rebuild {what}: a handler that adds one number", figures, name="untyped")
-    untyped, typed, default, lean, by_hand, by_hand_typed = figures
-    for kind, ours, bare in (("untyped", untyped, by_hand), ("typed", typed, by_hand_typed)):
+    dicts, structs, default, lean, by_hand, by_hand_typed = figures
+    for kind, ours, bare in (("untyped", dicts, by_hand), ("typed", structs, by_hand_typed)):
         aim, lean_aim = AIMS[kind]
         name = f"SQLite, {what}, {kind}"
         yield Finding.of(f"{name}: eventsourcing's repository.get over rebuild", over(default, ours), at_least=aim)
@@ -126,7 +126,7 @@ def _frozen(sides: _Sides, *, rounds: int) -> Iterator[Finding]:
     plain = partial(read_and_fold, sides.plain)
     runs: dict[str, Callable[[str], Stock]] = {
         "kit: rebuild": lambda stream: rebuild(stock, store, stream).state,
-        "by hand: sqlite3, msgspec": lambda stream: plain(stream, HANDLERS, Stock(), DICTS),
+        "by hand: sqlite3, msgspec": lambda stream: plain(stream, HANDLERS, Stock(), untyped),
         "by hand: events in memory": lambda stream: fold_decoded(decoded[stream], HANDLERS, Stock()),
         "eventsourcing: repository.get, apply": lambda stream: _stock(peer.get(Applied, stream)),
         "eventsourcing: repository.get, @event": lambda stream: _stock(peer.get(Decorated, stream)),
