@@ -16,7 +16,7 @@ from benchmarks.filling import fill_stream
 from benchmarks.finding import Finding, over
 from benchmarks.measuring import Case, Figures, note, show, take_turns
 from benchmarks.peer import Peer
-from benchmarks.workload import movements, units
+from benchmarks.workload import movements, typed_units, units
 from eventsourcing_kit import open_store, rebuild
 from eventsourcing_kit.moment import from_rfc3339
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from benchmarks.scale import Scale
+    from eventsourcing_kit import Projection
     from eventsourcing_kit.stores.base import BaseStore
 
 __all__ = ["measure"]
@@ -48,22 +49,24 @@ def measure(scale: Scale, place: Path) -> Iterator[Finding]:
     with open_store(url, clock=lambda: LATER) as store, Peer(place / "peer.db", snapshots=True) as peer:
         for count in (short, long):
             note("folding it, and saving snapshots")
-            rebuild(units, store, f"{count} long", snapshots=_EVERY, clock=lambda: LATER)
+            for projection in (units, typed_units):
+                rebuild(projection, store, f"{count} long", snapshots=_EVERY, clock=lambda: LATER)
         _fill_peer(peer, theirs)
         numbers = {count: _numbers(count) for count in (short, long, theirs)}
         moments = {count: _moments(store, f"{count} long", numbers[count]) for count in (short, long)}
 
-        def at_moments(count: int) -> Callable[[], object]:
+        def at_moments(projection: Projection[int], count: int) -> Callable[[], object]:
             def run() -> None:
                 for at in moments[count]:
-                    found = rebuild(units, store, f"{count} long", at=at, snapshots=_EVERY, clock=lambda: LATER)
+                    found = rebuild(projection, store, f"{count} long", at=at, snapshots=_EVERY, clock=lambda: LATER)
                     assert found.snapshot is not None
 
             return run
 
         cases = [
-            Case(_figures(f"kit: {long:,} events"), at_moments(long), _MOMENTS),
-            Case(_figures(f"kit: {short:,} events"), at_moments(short), _MOMENTS),
+            Case(_figures(f"kit: {long:,} events, untyped"), at_moments(units, long), _MOMENTS),
+            Case(_figures(f"kit: {short:,} events, untyped"), at_moments(units, short), _MOMENTS),
+            Case(_figures(f"kit: {long:,} events, typed"), at_moments(typed_units, long), _MOMENTS),
             Case(
                 _figures(f"eventsourcing: {theirs:,} events"),
                 lambda: deque((peer.units("long", version=number) for number in numbers[theirs]), maxlen=0),
@@ -71,11 +74,12 @@ def measure(scale: Scale, place: Path) -> Iterator[Finding]:
             ),
         ]
         take_turns(cases, rounds=scale.rounds)
-    longer, shorter, others = figures = [case.figures for case in cases]
+    longer, shorter, typed, others = figures = [case.figures for case in cases]
     show("a state at a moment, snapshots every 1,000 events", figures, name="long history", each_is="state")
     name = f"state at a moment, snapshots every 1,000: history of {long:,}"
     yield Finding.of(f"{name} over {short:,}", over(longer, shorter), at_most=LONGER)
-    yield Finding.of(f"{name}, against eventsourcing", over(others, longer), at_least=PEER)
+    yield Finding.of(f"{name}, untyped: against eventsourcing", over(others, longer), at_least=PEER)
+    yield Finding.of(f"{name}, typed: against eventsourcing", over(others, typed), at_least=PEER)
 
 
 def _numbers(count: int) -> list[int]:
