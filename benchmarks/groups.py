@@ -24,6 +24,7 @@ GROUPS: Final = (
     "snapshots",
     "processes",
     "memory",
+    "frames",
     "questions",
     "cold_start",
 )

@@ -46,6 +46,8 @@ AIMS = {
     "two processes over one, share of what two give a bare loop": ("at least", 0.7),
     "bulk append against eventsourcing": ("at least", 3),
     "single durable append against eventsourcing": ("at least", 1.2),
+    "40 events into a frame, raw: against dicts, normalised, in pandas": ("at least", 20),
+    "40 events into a frame, typed columns: against dicts, normalised, in pandas": ("at least", 7),
     "import of the kit over import boto3": ("at most", 0.15),
     "cold start of the function over a minimal boto3 handler": ("at most", 1.35),
 }
