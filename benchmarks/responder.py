@@ -32,8 +32,8 @@ __all__ = ["PAGE", "REGION", "TABLE", "Items", "items_of", "responder"]
 TABLE: Final = "events"
 REGION: Final = "eu-west-1"
 PAGE: Final = 1_048_576
-_STREAM: Final = re.compile(r"(?<![<>])= ?(:\w+)")
-_RANGE: Final = re.compile(r"BETWEEN (:\w+) AND (:\w+)", flags=re.IGNORECASE)
+_COMPARED: Final = re.compile(r"([#\w]+) ?(=|<=|>=) ?(:\w+)")
+_BETWEEN: Final = re.compile(r"BETWEEN (:\w+) AND (:\w+)", flags=re.IGNORECASE)
 _HIGHEST: Final = "\U0010ffff"
 
 
@@ -92,12 +92,8 @@ class _Answers:
         self._known: dict[tuple[Any, ...], bytes] = {}
 
     def to(self, request: dict[str, Any]) -> bytes:
-        values = {name: value["S"] for name, value in request["ExpressionAttributeValues"].items()}
-        condition = request["KeyConditionExpression"]
-        stream = values[_STREAM.search(condition)[1]]  # type: ignore[index]  # no key condition goes without
-        between = _RANGE.search(condition)
-        low, high = (values[between[1]], values[between[2]]) if between else ("", _HIGHEST)
         names = request.get("ExpressionAttributeNames", {})
+        stream, low, high = _range_of(request["KeyConditionExpression"], request["ExpressionAttributeValues"], names)
         projected = request.get("ProjectionExpression", "")
         columns = tuple(names.get(name, name) for name in re.split(r",\s*", projected)) if projected else COLUMNS
         forward = request.get("ScanIndexForward", True)
@@ -141,6 +137,21 @@ class _Answers:
             f"x-amz-crc32: {zlib.crc32(body)}\r\nContent-Length: {len(body)}\r\n\r\n"
         )
         return head.encode() + body
+
+
+def _range_of(condition: str, tagged: Mapping[str, Any], names: Mapping[str, str]) -> tuple[str, str, str]:
+    """The stream of a key condition, and the lowest and the highest sort key, both inclusive."""
+    values = {name: value["S"] for name, value in tagged.items()}
+    low, high = "", _HIGHEST
+    stream = ""
+    for name, operator, value in _COMPARED.findall(condition):
+        if names.get(name, name) == "pk":
+            stream = values[value]
+            continue
+        low = values[value] if operator in ("=", ">=") else low
+        high = values[value] if operator in ("=", "<=") else high
+    between = _BETWEEN.search(condition)
+    return (stream, values[between[1]], values[between[2]]) if between else (stream, low, high)
 
 
 def _item(attributes: dict[str, bytes], columns: tuple[str, ...]) -> bytes:
