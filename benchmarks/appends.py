@@ -43,7 +43,7 @@ def _bulk(store: Store, peer: Peer, *, count: int, rounds: int) -> Finding:
         ours.measure(partial(store.append_many, mine), len(mine))
         theirs.measure(partial(peer.append, domain), len(domain))
     show(f"append, {count:,} events in one transaction", [ours, theirs], name="append_many")
-    return Finding.of("bulk append against eventsourcing", over(theirs, ours), at_least=AIMS["bulk"])
+    return Finding.of("bulk append: over eventsourcing", over(theirs, ours), at_least=AIMS["bulk"])
 
 
 def _single(store: Store, peer: Peer, *, count: int, rounds: int) -> Finding:
@@ -55,7 +55,7 @@ def _single(store: Store, peer: Peer, *, count: int, rounds: int) -> Finding:
         ours.measure(partial(_each, store.append, mine), len(mine))
         theirs.measure(partial(_each, peer.append_one, domain), len(domain))
     show(f"append, one at a time, each flushed to the disk ({count} a round)", [ours, theirs], name="append")
-    return Finding.of("single durable append against eventsourcing", over(theirs, ours), at_least=AIMS["single"])
+    return Finding.of("single durable append: over eventsourcing", over(theirs, ours), at_least=AIMS["single"])
 
 
 def _each(append: Callable[[Any], object], batch: Iterable[Any]) -> None:

@@ -86,7 +86,7 @@ def measure(scale: Scale, place: Path) -> Iterator[Finding]:
         )
     show("a start and a put", list(figures.values()), name="minimal", each_is="start")
     ratio = over(figures["ingest.app"], figures["minimal"])
-    yield Finding.of("cold start of the function over a minimal boto3 handler", ratio, at_most=AIM)
+    yield Finding.of("cold start of the function over a minimal one", ratio, at_most=AIM)
 
 
 def _build(place: Path) -> Path:

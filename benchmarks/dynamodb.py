@@ -96,7 +96,7 @@ def _long(near: str, far: str, count: int, *, rounds: int) -> Iterator[Finding]:
         for kind, aim in aims.items():
             if kind + transport in figures:
                 ratio = over(figures["boto3"], figures[kind + transport])
-                yield Finding.of(f"DynamoDB, {count:,} events, {kind}{transport}: against boto3", ratio, at_least=aim)
+                yield Finding.of(f"DynamoDB, {count:,} events, {kind}{transport}: over boto3", ratio, at_least=aim)
     for connections, most in WAITING.items():
         if str(connections) in figures:
             name = f"DynamoDB, 5 ms a page over none, connections: {connections}"
@@ -131,7 +131,7 @@ def _many(far: str, streams: Sequence[str], *, threads: int, rounds: int) -> Ite
         take_turns(cases, rounds=rounds)
     kit, boto3_ = figures = [case.figures for case in cases]
     show(f"{len(streams):,} streams of 10, 5 ms a request (wall clock)", figures, name="rebuild_all")
-    name = f"DynamoDB, {len(streams):,} streams of 10, 5 ms a request: against boto3 in {threads} threads"
+    name = f"DynamoDB, {len(streams):,} streams of 10, 5 ms a request: over boto3 in {threads} threads"
     yield Finding.of(name, over(boto3_, kit), at_least=MANY)
 
 

@@ -62,7 +62,7 @@ def show_findings(findings: Sequence[Finding]) -> None:
     from benchmarks.measuring import console  # here, as the processes whose memory is measured come by
 
     table = Table(title="what was found", title_justify="left")
-    table.add_column("measure")
+    table.add_column("measure", no_wrap=True)
     for heading in ("found", "from", "to", "aim", "reached"):
         table.add_column(heading, justify="right")
     for each in findings:

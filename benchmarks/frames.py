@@ -80,16 +80,16 @@ def _measure(store: BaseStore, copy: Path, count: int, rounds: int) -> Iterator[
     show(f"{count:,} events into a frame", list(figures.values()), name="reading")
     name = f"{count:,} events into a frame"
     for kind, mine, theirs, aim in (
-        ("raw: against dicts, normalised, in pandas", "events().to_polars()", "dicts, normalised", RAW),
-        ("raw: against dicts, picked by hand", "events().to_polars()", "dicts, picked", None),
+        ("raw: over normalised dicts", "events().to_polars()", "dicts, normalised", RAW),
+        ("raw: over dicts picked by hand", "events().to_polars()", "dicts, picked", None),
         (
-            "typed columns: against dicts, normalised, in pandas",
+            "typed: over normalised dicts",
             "events(columns=three).to_polars()",
             "dicts, normalised",
             TYPED,
         ),
         (
-            "typed columns: against dicts, picked by hand",
+            "typed: over dicts picked by hand",
             "events(columns=three).to_polars()",
             "dicts, picked, three values",
             None,

@@ -41,4 +41,4 @@ def measure(scale: Scale, place: Path) -> Iterator[Finding]:
     kit, boto3, names = figures.values()
     show("imports, each in a new interpreter", [kit, boto3, names], name="the kit", each_is="import")
     yield Finding.of("import of the kit over import boto3", over(kit, boto3), at_most=AIM)
-    yield Finding.of("import of the kit with its first names over import boto3", over(names, boto3))
+    yield Finding.of("import of the kit's first names over import boto3", over(names, boto3))

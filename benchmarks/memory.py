@@ -59,7 +59,7 @@ def measure(scale: Scale, place: Path) -> Iterator[Finding]:
     _disturb(url, alone, seconds=scale.pick(tiny=0, usual=5, full=5))
     name = f"peak memory, {long:,} events in one stream"
     yield Finding.of(name, peaks, at_most=PEAK, unit="MB")
-    yield Finding.of(f"{name}, growth over {short:,}", growth, at_most=GROWTH, unit="MB")
+    yield Finding.of(f"{name}: growth over {short:,}", growth, at_most=GROWTH, unit="MB")
 
 
 def _disturb(url: str, alone: _Folded, *, seconds: float) -> None:

@@ -83,7 +83,7 @@ def _measure(store: Store, count: int, rounds: int) -> Iterator[Finding]:
     rebuilt, *asked = figures = [case.figures for case in cases]
     show("one question over the whole stream", figures, name="rebuild")
     for each in asked:
-        yield Finding.of(f"{each.name}: rebuilds that it takes", over(each, rebuilt))
+        yield Finding.of(f"{each.name}: over a rebuild", over(each, rebuilt))
 
 
 def _go_over(store: Store, at: str | None = None) -> None:
@@ -101,4 +101,4 @@ def _measure_memory(store: Store, count: int) -> Finding:
         tracemalloc.stop()
         say(f"history over {part:,} events: {peak / 1e6:.1f} MB at its peak")
         peaks.append(peak)
-    return Finding.of("history: memory over all events, over that of a tenth", [peaks[1] / peaks[0]])
+    return Finding.of("history: memory, all events over a tenth", [peaks[1] / peaks[0]])

@@ -113,9 +113,9 @@ def _summed(sides: _Sides, what: str, *, rounds: int) -> Iterator[Finding]:
     for kind, ours, bare in (("untyped", dicts, by_hand), ("typed", structs, by_hand_typed)):
         aim, lean_aim = AIMS[kind]
         name = f"SQLite, {what}, {kind}"
-        yield Finding.of(f"{name}: eventsourcing's repository.get over rebuild", over(default, ours), at_least=aim)
-        yield Finding.of(f"{name}: the same with a lean projector", over(lean, ours), at_least=lean_aim)
-        yield Finding.of(f"{name}: share of a hand-written loop", over(bare, ours), at_least=SHARE)
+        yield Finding.of(f"{name}: over eventsourcing", over(default, ours), at_least=aim)
+        yield Finding.of(f"{name}: over eventsourcing, lean", over(lean, ours), at_least=lean_aim)
+        yield Finding.of(f"{name}: share of a loop by hand", over(bare, ours), at_least=SHARE)
 
 
 def _frozen(sides: _Sides, *, rounds: int) -> Iterator[Finding]:
@@ -139,9 +139,9 @@ def _frozen(sides: _Sides, *, rounds: int) -> Iterator[Finding]:
     ours, by_hand, _, applied, decorated = figures
     show("rebuild: handlers that replace a frozen state", figures, name="rebuild")
     name = "SQLite, frozen states"
-    yield Finding.of(f"{name}: share of a hand-written loop", over(by_hand, ours))
-    yield Finding.of(f"{name}: eventsourcing's repository.get over rebuild", over(applied, ours))
-    yield Finding.of(f"{name}: the same with @event", over(decorated, ours))
+    yield Finding.of(f"{name}: share of a loop by hand", over(by_hand, ours))
+    yield Finding.of(f"{name}: over eventsourcing", over(applied, ours))
+    yield Finding.of(f"{name}: over eventsourcing with @event", over(decorated, ours))
 
 
 def _compare(runs: Sequence[Callable[[str], Any]], stream: str) -> None:
