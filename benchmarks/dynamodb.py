@@ -131,7 +131,7 @@ def _many(far: str, streams: Sequence[str], *, threads: int, rounds: int) -> Ite
         take_turns(cases, rounds=rounds)
     kit, boto3_ = figures = [case.figures for case in cases]
     show(f"{len(streams):,} streams of 10, 5 ms a request (wall clock)", figures, name="rebuild_all")
-    name = f"DynamoDB, {len(streams):,} streams of 10, 5 ms a request: over boto3 in {threads} threads"
+    name = f"DynamoDB, {len(streams):,} streams of 10, 5 ms each: over boto3 in {threads} threads"
     yield Finding.of(name, over(boto3_, kit), at_least=MANY)
 
 

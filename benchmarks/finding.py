@@ -26,7 +26,7 @@ class Finding:
     highest: float
     aim: float | None = None
     at_most: bool = False  # whether the aim is a ceiling
-    unit: str = "x"
+    unit: str = ""  # of a ratio: none
 
     @classmethod
     def of(
@@ -36,7 +36,7 @@ class Finding:
         *,
         at_least: float | None = None,
         at_most: float | None = None,
-        unit: str = "x",
+        unit: str = "",
     ) -> Self:
         """From what each round found."""
         aim = at_least if at_most is None else at_most
@@ -62,21 +62,19 @@ def show_findings(findings: Sequence[Finding]) -> None:
     from benchmarks.measuring import console  # here, as the processes whose memory is measured come by
 
     table = Table(title="what was found", title_justify="left")
-    table.add_column("measure", no_wrap=True)
-    for heading in ("found", "from", "to", "aim", "reached"):
-        table.add_column(heading, justify="right")
+    for heading in ("measure", "found", "rounds", "aim", "reached"):
+        table.add_column(heading, no_wrap=True, justify="left" if heading == "measure" else "right")
     for each in findings:
         table.add_row(each.measure, *_cells(each))
     console().print(table)
 
 
 def _cells(finding: Finding) -> tuple[str, ...]:
-    def shown(figure: float) -> str:
-        return f"{figure:.2f} {finding.unit}" if figure < 100 else f"{figure:,.0f} {finding.unit}"
-
+    unit = f" {finding.unit}" if finding.unit else ""
+    aim = "" if finding.aim is None else f"{'<=' if finding.at_most else '>='} {finding.aim:g}{unit}"
     words = {None: "", True: "yes", False: "no"}
-    aim = "" if finding.aim is None else f"{'at most ' if finding.at_most else ''}{finding.aim:g} {finding.unit}"
-    return shown(finding.found), shown(finding.lowest), shown(finding.highest), aim, words[finding.reached]
+    rounds = f"{finding.lowest:.2f} to {finding.highest:.2f}"
+    return f"{finding.found:.2f}{unit}", rounds, aim, words[finding.reached]
 
 
 def write_findings(path: Path, findings: Sequence[Finding], *, machine: Sequence[str]) -> None:

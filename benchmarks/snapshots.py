@@ -76,7 +76,7 @@ def measure(scale: Scale, place: Path) -> Iterator[Finding]:
         take_turns(cases, rounds=scale.rounds)
     longer, shorter, typed, others = figures = [case.figures for case in cases]
     show("a state at a moment, snapshots every 1,000 events", figures, name="long history", each_is="state")
-    name = f"state at a moment, {long:,} events, snapshots"
+    name = f"state with snapshots, {long:,} events"
     yield Finding.of(f"{name}: over {short:,} events", over(longer, shorter), at_most=LONGER)
     yield Finding.of(f"{name}, untyped: over eventsourcing", over(others, longer), at_least=PEER)
     yield Finding.of(f"{name}, typed: over eventsourcing", over(others, typed), at_least=PEER)
