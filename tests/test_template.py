@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import marshal
 import os
 import subprocess
 import sys
 from dataclasses import dataclass
+from importlib.util import MAGIC_NUMBER, cache_from_source, source_hash
 from pathlib import Path
 from typing import Any, Final
 from zipfile import ZipFile
@@ -312,6 +314,33 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory / "ingest.zip"
 
 
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The package for this machine's Python, which can compile it."""
+    directory = tmp_path_factory.mktemp("compiled")
+    subprocess.run(
+        ["make", "build-ingest", f"BIN={Path(sys.executable).parent}", f"BUILD={directory}", "INGEST_PLATFORM=here"],
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
+        timeout=300,
+    )
+    return directory / "ingest"
+
+
+@pytest.mark.xdist_group("package")
+def test_the_package_brings_its_modules_compiled_so_that_no_cold_start_has_to(compiled: Path) -> None:
+    modules = sorted(compiled.rglob("*.py"))
+    assert len(modules) > 100
+    for module in modules:
+        code = Path(cache_from_source(str(module))).read_bytes()
+        # Hash-based and not to be checked: files in a zip have times of their own.
+        assert code[:8] == MAGIC_NUMBER + (1).to_bytes(4, "little"), module
+        assert code[8:16] == source_hash(module.read_bytes()), module
+        path = marshal.loads(code[16:]).co_filename  # noqa: S302 - made just above
+        assert path == f"/var/task/{module.relative_to(compiled)}"
+
+
 @pytest.mark.xdist_group("package")
 def test_the_package_is_small_and_for_arm64(package: Path) -> None:
     assert package.stat().st_size < 10_000_000
@@ -324,7 +353,8 @@ def test_the_package_is_small_and_for_arm64(package: Path) -> None:
 @pytest.mark.xdist_group("package")
 def test_the_package_holds_the_modules_that_the_function_imports_and_no_others_of_the_kit(package: Path) -> None:
     with ZipFile(package) as zipped:
-        files = {name for name in zipped.namelist() if not name.endswith("/")}
+        names = [name for name in zipped.namelist() if not name.endswith("/")]
+    files = {name for name in names if "__pycache__/" not in name}
     ours = {name for name in files if name.partition("/")[0] in ("eventsourcing_kit", "ingest")}
     assert ours == _imported_by_the_function()
     others = {name.partition("/")[0] for name in files - ours}
