@@ -217,6 +217,8 @@ def test_a_view_is_made_and_checked_by_commands(desk: Desk) -> None:
     assert (done.code, done.out) == (0, "")
     assert done.talk[-1] == "eskit: 2 states in table 'counting' of 'sqlite:///views.db'"
     assert desk.run(*CHECK).code == 0
+    assert desk.process(*CHECK, "--workers", "2").code == 0
+    assert desk.run("verify", "counting", "--all", "--workers", "2").code == 2
     change("sqlite:///views.db", "DELETE FROM counting WHERE stream = 'a'")
     done = desk.run(*CHECK)
     assert done.code == 1
