@@ -119,9 +119,7 @@ StartOption = Annotated[
     str | None,
     typer.Option("--start", metavar="T", help="From this moment on, itself included", show_default=False),
 ]
-TzOption = Annotated[
-    str, typer.Option("--tz", metavar="ZONE", help="The zone of times that name none", callback=zone)
-]
+TzOption = Annotated[str, typer.Option("--tz", metavar="ZONE", help="The zone of times that name none", callback=zone)]
 StreamPathOption = Annotated[
     str | None,
     typer.Option(metavar="JMESPATH", help="Where the stream's key stands in an envelope, if elsewhere"),
