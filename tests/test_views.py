@@ -129,9 +129,15 @@ def test_a_file_of_something_else_is_left_alone(store: BaseStore, tmp_path: Path
     assert (tmp_path / "views.db").read_text().startswith("a letter")
 
 
-@pytest.mark.parametrize("into", ["dynamodb://views", "sqlite://", "views.db", "sqlite:///views.db?legacy=1"])
-def test_a_view_needs_an_sqlite_file(store: BaseStore, into: str) -> None:
-    with pytest.raises(InvalidOption, match=r"into: found .* expected an SQLite file, such as sqlite:///views.db"):
+@pytest.mark.parametrize(
+    "into",
+    [
+        *("sqlite://", "views.db", "sqlite:///views.db?legacy=1", "s3://views"),
+        *("dynamodb://views?legacy=1", "dynamodb://views?retention_days=3", "dynamodb://views?snapshots=a"),
+    ],
+)
+def test_a_view_needs_a_file_or_a_table(store: BaseStore, into: str) -> None:
+    with pytest.raises(InvalidOption, match=r"into: found .* expected a place for views: a file, such as sqlite:///"):
         publish(counting, store, into)
     with pytest.raises(InvalidOption, match="against: found"):
         check_view(counting, store, into)
@@ -215,7 +221,7 @@ CHECK = ("verify", "counting", "--against", "sqlite:///views.db")
 def test_a_view_is_made_and_checked_by_commands(desk: Desk) -> None:
     done = desk.run(*PUBLISH)
     assert (done.code, done.out) == (0, "")
-    assert done.talk[-1] == "eskit: 2 states in table 'counting' of 'sqlite:///views.db'"
+    assert done.talk[-1] == "eskit: 2 states in the view 'counting' of 'sqlite:///views.db'"
     assert desk.run(*CHECK).code == 0
     assert desk.process(*CHECK, "--workers", "2").code == 0
     assert desk.run("verify", "counting", "--all", "--workers", "2").code == 2
@@ -262,7 +268,7 @@ def test_the_exit_code_tells_that_the_old_rows_stay(desk: Desk) -> None:
     assert "canary" not in done.err
 
 
-@pytest.mark.parametrize("more", [["-o", "states"], ["--resume"], ["--strict"]])
+@pytest.mark.parametrize("more", [["-o", "states"], ["--strict"]])
 def test_options_that_do_not_go_with_a_table_are_refused(desk: Desk, more: list[str]) -> None:
     assert desk.run(*PUBLISH, *more).code == 2
     assert not (desk.folder / "views.db").exists()
