@@ -108,7 +108,8 @@ class Rows:
         name, digest = stream.encode(), sha256(stream.encode()).hexdigest()
         if len(name) > _LONGEST_KEY:
             stream = name[:_LONGEST_KEY].decode(errors="ignore") + digest
-        return {"pk": {"S": f"{self._prefix}#{digest[0]}"}, "sk": {"S": f"s{stream}"}}
+        digit = _PARTITIONS[int(digest[0], 16) % len(_PARTITIONS)]
+        return {"pk": {"S": f"{self._prefix}#{digit}"}, "sk": {"S": f"s{stream}"}}
 
     def _to_item(self, row: Row, parts: list[Item]) -> Item:
         """The row; what has no room in it goes to `parts`."""
