@@ -106,8 +106,6 @@ class ViewTable:
 
         def enter(head: _Head) -> _Head:
             builds = head.builds
-            if name in builds.building:  # a put whose answer was lost
-                return head
             turn = builds.turns + 1
             building = {**builds.building, name: _Building(turn, begun)}
             return replace(head, builds=replace(builds, turns=turn, building=building))
@@ -126,7 +124,7 @@ class ViewTable:
     def switch(self, build: str, view: View) -> None:
         def enter(head: _Head) -> _Head:
             builds = head.builds
-            if head.build == build:  # as above
+            if head.build == build:  # the answer of the put was lost
                 return head
             if build not in builds.building:
                 raise self._replaced("building")
