@@ -32,7 +32,9 @@ WHICH = st.integers(0, 5)
 SOME = st.sets(st.sampled_from(STREAMS), min_size=1)
 OF_BATCHES = ["left undone", "all left undone"]
 FAULTS = ["none", "none", "lost before", "lost after", "twice", *OF_BATCHES]
-TROUBLE = st.one_of(st.just([]), st.just([]), st.lists(st.sampled_from(FAULTS), max_size=4))
+TROUBLE: st.SearchStrategy[list[str]] = st.one_of(
+    st.just([]), st.just([]), st.lists(st.sampled_from(FAULTS), max_size=4)
+)
 
 
 @dataclass
