@@ -288,6 +288,9 @@ class DynamoDBStore(BaseStore):
     def all_snapshots(self, stream: str) -> Iterator[Snapshot]:
         return self._snapshots.all_of(stream)
 
+    def delete_snapshots(self, snapshots: Sequence[Snapshot]) -> None:
+        self._snapshots.delete(snapshots)
+
     def connected(self) -> tuple[DynamoDBClient, Callable[[str], AbstractContextManager[None]]]:
         """Its client, and what translates that client's errors: for what lies on AWS beside events. Closed with it."""
         return self._client, self._translated
