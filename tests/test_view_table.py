@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from contextlib import suppress
 from itertools import chain, cycle, repeat
 from pathlib import Path
@@ -236,6 +237,13 @@ def test_a_table_of_something_else_is_left_alone(
     with pytest.raises(StoreDamaged, match="it is not a table of views, as other items are in it"):
         publish(counting, store, dynamodb_url)
     assert items(dynamodb_url, dynamodb_client) == before
+
+
+def test_a_library_that_is_missing_is_said(store: BaseStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "eventsourcing_kit.jobs.view_table")
+    monkeypatch.setitem(sys.modules, "botocore.exceptions", None)
+    with pytest.raises(InvalidOption, match="expected the library boto3: pip install"):
+        publish(counting, store, "dynamodb://views?region=eu-west-1")
 
 
 def test_a_table_that_is_not_there_is_said(store: BaseStore, dynamodb_url: str) -> None:

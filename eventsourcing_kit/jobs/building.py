@@ -46,7 +46,7 @@ def target_at(url: str, projection: str, *, option: str) -> Iterator[Target]:
     if place.place is None or not known:
         raise InvalidOption(option, found=url.partition("?")[0], expected=_EXPECTED)
     _check_name(projection, option)
-    with closing(_target(place.scheme, place.place, url, projection)) as target:
+    with closing(_target(place.scheme, place.place, url, projection, option)) as target:
         yield target
 
 
@@ -57,10 +57,14 @@ def create_view_table(url: str) -> None:
         target.create()
 
 
-def _target(scheme: str, place: str, url: str, projection: str) -> Target:
+def _target(scheme: str, place: str, url: str, projection: str, option: str) -> Target:
     """Its driver is loaded here, as importing the kit loads none."""
     if scheme == "dynamodb":
-        from eventsourcing_kit.jobs.view_table import ViewTable
+        try:
+            from eventsourcing_kit.jobs.view_table import ViewTable
+        except ModuleNotFoundError as error:
+            expected = "the library boto3: pip install 'eventsourcing-kit[aws]'"
+            raise InvalidOption(option, found=f"no {error.name}", expected=expected) from error
 
         return ViewTable(place, url=url, projection=projection)
     from eventsourcing_kit.jobs.views import ViewFile
