@@ -108,7 +108,9 @@ class ViewTable:
             builds = head.builds
             turn = builds.turns + 1
             building = {**builds.building, name: _Building(turn, begun)}
-            return replace(head, builds=replace(builds, turns=turn, building=building))
+            entered = replace(head, builds=replace(builds, turns=turn, building=building))
+            self._to_item(replace(entered, build=name, view=begun.done(states=0, events=0)))  # as it will have to fit
+            return entered
 
         self._change(enter)
         return name
@@ -231,8 +233,7 @@ class ViewTable:
         except (KeyError, ValueError, zlib.error) as error:
             raise StoreDamaged(self.url, f"the head of the view '{self._projection}' is none") from error
 
-    def _put(self, head: _Head) -> bool:
-        """Whether nobody was first."""
+    def _to_item(self, head: _Head) -> dict[str, Any]:
         item: dict[str, Any] = {
             **self._key,
             "format": {"N": _FORMAT},
@@ -244,13 +245,17 @@ class ViewTable:
         size = sum(len(value) for attribute in item.values() for value in attribute.values())
         if size > _MOST_BYTES:
             raise InvalidOption("streams", found=f"{size:,} bytes of names", expected="fewer of them; a prefix; or all")
+        return item
+
+    def _put(self, head: _Head) -> bool:
+        """Whether nobody was first."""
         before: Any = {":before": {"N": str(head.revision - 1)}}
         first = head.revision == 1
         with self._translated("writing the head of a view"):
             try:
                 self._client.put_item(
                     TableName=self._table,
-                    Item=item,
+                    Item=self._to_item(head),
                     ConditionExpression="attribute_not_exists(pk)" if first else "revision = :before",
                     **({} if first else {"ExpressionAttributeValues": before}),
                 )
