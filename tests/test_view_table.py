@@ -30,9 +30,10 @@ from eventsourcing_kit.moment import from_rfc3339
 from eventsourcing_kit.testing import envelope, event
 from tests.counting import counting
 from tests.eskit import Desk, desk_at
+from tests.memory_table import FaultyClient
 from tests.proxy import FAULTS, faulty_proxy
 from tests.servers import lossy_proxy
-from tests.test_view_laws import FaultyClient, begun
+from tests.test_view_laws import begun
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
