@@ -254,8 +254,28 @@ def test_a_build_that_is_killed_was_never_there(desk: Desk) -> None:
                 os.killpg(process.pid, signal.SIGKILL)
     assert rows("sqlite:///views.db", TOTALS) == [("a", 1), ("b", 1)]
     pipe.unlink()
-    assert desk.process(*PUBLISH).code == 0
+    done = desk.process(*PUBLISH, "--resume")
+    assert done.code == 0
+    assert any(line.startswith("eskit: going on with what began at 20") for line in done.talk)
     assert rows("sqlite:///views.db", TOTALS) == [("a", 6), ("b", 1)]
+
+
+def test_a_build_of_which_another_process_has_built_a_later_one_ends_with_an_error(desk: Desk) -> None:
+    pipe = desk.folder / "pipe"
+    os.mkfifo(pipe)
+    with desk.spawn(*PUBLISH) as earlier:
+        with pipe.open("rb", buffering=0) as reading:  # once a handler opens it, too
+            assert reading.read(4) == b"here"
+            pipe.unlink()
+            with freeze_time("2026-03-04T00:00:00Z"):
+                desk.store(envelope("Counted", stream="a", time="2026-03-02T12:00:00Z", number=5))
+            assert desk.process(*PUBLISH).code == 0
+        _, talk = earlier.communicate(timeout=60)
+    assert earlier.returncode == 4
+    assert b"the view of 'counting' at 'sqlite:///views.db' was replaced by a later build while building it" in talk
+    assert rows("sqlite:///views.db", TOTALS) == [("a", 6), ("b", 1)]
+    left = "SELECT name FROM sqlite_schema WHERE name LIKE 'eskit_build_%'"
+    assert rows("sqlite:///views.db", left) == [("eskit_builds",)]
 
 
 def test_the_exit_code_tells_that_the_old_rows_stay(desk: Desk) -> None:
