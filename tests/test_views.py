@@ -235,7 +235,10 @@ def test_a_view_is_made_and_checked_by_commands(desk: Desk) -> None:
     assert desk.run(*CHECK, "--all").code == 2
 
 
-def test_a_build_that_is_killed_was_never_there(desk: Desk) -> None:
+@pytest.mark.parametrize(("end", "kept"), [(signal.SIGKILL, []), (signal.SIGINT, [("a",)])])
+def test_a_build_that_is_ended_is_seen_by_nobody_and_gone_on_with(
+    desk: Desk, end: signal.Signals, kept: list[Any]
+) -> None:
     assert desk.process(*PUBLISH).code == 0
     with freeze_time("2026-03-04T00:00:00Z"):
         desk.store(envelope("Counted", stream="a", time="2026-03-02T12:00:00Z", number=5))
@@ -247,12 +250,17 @@ def test_a_build_that_is_killed_was_never_there(desk: Desk) -> None:
     ):
         try:
             assert reading.read(4) == b"here"
-            process.kill()
-            process.communicate(timeout=30)
+            process.send_signal(end)
+            _, talk = process.communicate(timeout=30)
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
+    if end is signal.SIGINT:
+        assert process.returncode == 130
+        said = "interrupted; 'sqlite:///views.db' has what it had; the same command with --resume goes on"
+        assert talk.decode().splitlines()[-1] == f"eskit: {said}"
     assert rows("sqlite:///views.db", TOTALS) == [("a", 1), ("b", 1)]
+    assert rows("sqlite:///views.db", "SELECT stream FROM eskit_build_2") == kept
     pipe.unlink()
     done = desk.process(*PUBLISH, "--resume")
     assert done.code == 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -149,6 +149,11 @@ class Build:
         view = self.begun.done(states=states, events=events)
         self._target.switch(self._name, view)
         return view
+
+    def keep(self) -> None:
+        """Writes what waits, so that somebody who goes on need not make it again."""
+        with suppress(StoreError):
+            self._write()
 
     def give_up(self) -> None:
         """Removes what is of no use any more: nobody could go on with it to another end."""

@@ -108,6 +108,9 @@ def publish(
         except (RebuildsFailed, InvalidProjection, ViewReplaced):
             build.give_up()
             raise
+        except KeyboardInterrupt:
+            build.keep()
+            raise
 
 
 @dataclass(frozen=True)
