@@ -32,7 +32,7 @@ ROWS = [
     {"projection", "stores.base"},
     {"importable", "stores.sqlite", "stores.dynamodb"},
     {"stores", "resuming", "watching", "workers"},
-    {"rebuilding", "catalog", "doctor", "migrate", "redrive"},
+    {"rebuilding", "catalog", "doctor", "migrate", "redrive", "tidying"},
     {"questions", "trails"},
     {"output", "verifying"},
     {"jobs"},

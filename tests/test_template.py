@@ -148,6 +148,26 @@ def test_the_table_has_a_stream_of_its_changes_only_where_it_is_asked_for(queued
     assert render(TableStream="yes")["EventTable"]["StreamSpecification"] == {"StreamViewType": "NEW_IMAGE"}
 
 
+def test_there_is_a_table_for_snapshots_only_where_it_is_asked_for(queued: Rendered) -> None:
+    assert {"SnapshotTable", "SnapshotsPolicy"} & set(queued.resources) == set()
+    rendered = render(Snapshots="yes")
+    table = rendered["SnapshotTable"]
+    assert table["TableName"] == {"Fn::Sub": "${Environment}-events-snapshots"}
+    for name in ("BillingMode", "KeySchema", "SSESpecification", "TimeToLiveSpecification"):
+        assert table[name] == rendered["EventTable"][name]
+    assert set(rendered.resources) - set(queued.resources) == {"SnapshotTable", "SnapshotsPolicy"}
+    assert rendered["EventTable"] == queued["EventTable"]
+
+
+def test_with_snapshots_whoever_rebuilds_may_find_and_save_them_and_the_function_nothing_more(queued: Rendered) -> None:
+    rendered = render(Snapshots="yes")
+    (statement,) = rendered["SnapshotsPolicy"]["PolicyDocument"]["Statement"]
+    assert statement["Action"] == ["dynamodb:Query", "dynamodb:PutItem"]
+    assert statement["Resource"] == arn("SnapshotTable")
+    for name in ("IngestRole", "IngestFunction", "ReaderPolicy", "AllStreamsPolicy"):
+        assert rendered[name] == queued[name]
+
+
 def test_the_function_is_an_arm64_python_with_half_a_gigabyte_and_half_a_minute(either: Rendered) -> None:
     function = either["IngestFunction"]
     assert (function["Runtime"], function["Architectures"]) == ("python3.13", ["arm64"])

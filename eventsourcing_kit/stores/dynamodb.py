@@ -28,6 +28,7 @@ from eventsourcing_kit.stores.pages import TAGS, answer_of, asked, each_page, ke
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from contextlib import AbstractContextManager
 
     from mypy_boto3_dynamodb.client import DynamoDBClient
 
@@ -334,6 +335,13 @@ class DynamoDBStore(BaseStore):
 
     def all_snapshots(self, stream: str) -> Iterator[Snapshot]:
         return self._snapshots.all_of(stream)
+
+    def delete_snapshots(self, snapshots: Sequence[Snapshot]) -> None:
+        self._snapshots.delete(snapshots)
+
+    def connected(self) -> tuple[DynamoDBClient, Callable[[str], AbstractContextManager[None]]]:
+        """Its client, and what translates that client's errors: for what lies on AWS beside events. Closed with it."""
+        return self._client, self._translated
 
     @cached_property
     def _snapshots(self) -> SnapshotTable:
