@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from functools import lru_cache
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -44,10 +45,8 @@ class Watch:
         self._projection = projection
         self._known = None if known_at_ns is None else to_microseconds(known_at_ns)
         self._now = to_key_time(now)
-        self._next_day: dict[str, str] = {}
         self._found: dict[Kind, _Seen] = {}
         self._unknown: Counter[str] = Counter()
-        self._handled: set[str] = set()  # types known to have a handler
 
     def over(self, events: Iterable[Event]) -> Iterator[Event]:
         return chain.from_iterable(map(self._seen, in_blocks(events)))
@@ -63,13 +62,13 @@ class Watch:
             return False
         # The latest of them is not late for the earliest moment, so none is late for its own.
         earliest = min(keys)
-        day = self._next_day.get(earliest[:10]) or self._day_after(earliest[:10])
+        day = _day_after(earliest[:10])
         if day is _NEVER or max(recorded)[:23] > day + earliest[10:23]:  # type: ignore[type-var, index]  # no None
             return False
-        return {event.type for event in block} <= self._handled
+        return all(map(self._projection.handles, {event.type for event in block}))
 
     def _looked_at(self, block: list[Event]) -> Iterator[Event]:
-        known, now, next_day = self._known, self._now, self._next_day
+        known, now = self._known, self._now
         for event in block:
             recorded = event.recorded_at_text
             key = event.key
@@ -81,25 +80,14 @@ class Watch:
                     continue
                 day = key[:10]
                 # Both are UTC in fixed width, so 24 hours later is the same text with the next day's date.
-                if recorded[:10] != day and recorded[:23] > (next_day.get(day) or self._day_after(day)) + key[10:23]:
+                if recorded[:10] != day and recorded[:23] > _day_after(day) + key[10:23]:
                     self._saw("late", key)
             if key > now:
                 self._saw("future", key)
-            if event.type not in self._handled:
-                if self._projection.handles(event.type):
-                    self._handled.add(event.type)
-                else:
-                    self._unknown[event.type] += 1
-                    self._saw("unknown type", key)
+            if not self._projection.handles(event.type):
+                self._unknown[event.type] += 1
+                self._saw("unknown type", key)
             yield event
-
-    def _day_after(self, day: str) -> str:
-        try:
-            following = (date.fromisoformat(day) + timedelta(days=1)).isoformat()
-        except (ValueError, OverflowError):  # a key of an older writer, or the end of the calendar: never late
-            following = _NEVER
-        self._next_day[day] = following
-        return following
 
     def _saw(self, kind: Kind, key: str) -> None:
         seen = self._found.setdefault(kind, _Seen())
@@ -120,6 +108,8 @@ class Watch:
         self._unknown.update(unknown_types)
 
     def warnings(self) -> Iterator[RebuildWarning]:
+        if not self._found:  # as it nearly always is
+            return
         unknown = ", ".join(f"'{name}'" for name in sorted(self._unknown))
         messages: dict[Kind, str] = {
             "late": "recorded more than 24 hours late",
@@ -139,6 +129,16 @@ class _Seen:
 
 
 _NEVER: Final = "~"
+
+
+@lru_cache(maxsize=4_096)
+def _day_after(day: str) -> str:
+    try:
+        return (date.fromisoformat(day) + timedelta(days=1)).isoformat()
+    except (ValueError, OverflowError):  # a key of an older writer, or the end of the calendar: never late
+        return _NEVER
+
+
 _KEPT: Final[tuple[Kind, Kind]] = ("late", "unknown type")
 
 

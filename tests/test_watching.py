@@ -74,5 +74,4 @@ def test_what_is_usual_is_told_of_a_whole_block(moments: list[str]) -> None:
         Event("order-17", f"{moment}Z#Known", "Known", "id", "shop", "", "{}", f"{moments[0]}000Z")
         for moment in moments
     ]
-    list(watch.over(events[:1]))  # which shows it the type
     assert watch._are_usual(events)
