@@ -42,7 +42,7 @@ MANY: Final = 4  # times boto3's speed in threads
 LATENCY: Final = 0.005
 
 # What stands behind `?` in a store's URL, where there is something to choose; None: not built yet, and left out.
-EIGHT_CONNECTIONS: Final[str | None] = None
+EIGHT_CONNECTIONS: Final[str | None] = "connections=8"
 DIRECT_TRANSPORT: Final[str | None] = None
 
 _LONG: Final = "sku-1"
@@ -67,7 +67,7 @@ def measure(scale: Scale, place: Path) -> Iterator[Finding]:  # noqa: ARG001 - t
 
 def _long(near: str, far: str, count: int, *, rounds: int) -> Iterator[Finding]:
     table = _table(near)
-    with _store(near) as store, _store(far) as slow:
+    with _store(near) as store, _store(far, "connections=1") as slow:
         _compare([_over_table(table, _LONG), *(rebuild(each, store, _LONG).state for each in (units, typed_units))])
 
         def case(name: str, run: Callable[[], object], clock: Callable[[], float] = time.process_time) -> Case:

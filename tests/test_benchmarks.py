@@ -23,6 +23,7 @@ AIMS = {
     "DynamoDB, 2,000 events, typed: over boto3": ("at least", 13),
     "DynamoDB, 2,000 events, untyped: over boto3": ("at least", 11),
     "DynamoDB, 5 ms a page over none, connections: 1": ("at most", 1.7),
+    "DynamoDB, 5 ms a page over none, connections: 8": ("at most", 1.6),
     "DynamoDB, 40 streams of 10, 5 ms each: over boto3 in 4 threads": ("at least", 4),
     "SQLite, one stream of 200, untyped: over eventsourcing": ("at least", 9),
     "SQLite, one stream of 200, untyped: over eventsourcing, lean": ("at least", 4.8),

@@ -21,7 +21,8 @@ def open_store(url: str, *, clock: Callable[[], int] | None = None) -> BaseStore
     `sqlite:///events.db` is a file (four slashes: an absolute path), `sqlite://` is memory, and
     `dynamodb://TABLE?region=&profile=&endpoint_url=` a table. Both take `retention_days=N`, which gives each event an
     expiry that many days behind its moment, and `legacy=1`, which reads keys in other spellings of time, too. A table
-    keeps its snapshots in another one, `TABLE-snapshots` or `snapshots=NAME`.
+    keeps its snapshots in another one, `TABLE-snapshots` or `snapshots=NAME`, and reads a long stream over four
+    connections at once, or `connections=N` of them, from 1 to 32.
 
     `clock` gives nanoseconds since 1970 and stamps `recordedAt`; without it, it is the machine's.
 
@@ -44,6 +45,7 @@ def open_store(url: str, *, clock: Callable[[], int] | None = None) -> BaseStore
             retention_days=place.retention_days,
             legacy=place.legacy,
             snapshots=place.snapshots,
+            connections=place.connections,
             clock=clock,
         )
     from eventsourcing_kit.stores.sqlite import SQLiteStore

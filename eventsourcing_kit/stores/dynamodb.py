@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DynamoDBStore"]
 
+_WINDOWS: Final = 4
 IN_FLIGHT: Final = 8  # puts of one batch under way at once
 _CONFIG: Final = Config(
     connect_timeout=1,
@@ -77,6 +78,7 @@ class DynamoDBStore(BaseStore):
         clock: Callable[[], int] | None = None,
         token: Callable[[], str] | None = None,
         snapshots: str | None = None,
+        connections: int | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         super().__init__(url, retention_days=retention_days, legacy=legacy, clock=clock, token=token)
@@ -88,7 +90,7 @@ class DynamoDBStore(BaseStore):
         self._sleep = sleep
         self._connecting = threading.Lock()
         self.page_size: int | None = None  # events to a page of a reading; None: as many as fit into 1 MB
-        self.in_flight = 4  # windows of time of a long stream that are read at once; each may hold a page
+        self.in_flight = connections or _WINDOWS  # windows of a long stream at once; each may hold a page of 1 MB
 
     def create_table(self) -> None:
         with self._translated("creating the table"):

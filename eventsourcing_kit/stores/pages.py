@@ -1,7 +1,7 @@
 """Pages of a DynamoDB table: decoded from the very bytes of an answer, the next one under way meanwhile.
 
 botocore's parser looks every value up in its model of the API, which takes some thirty times as long as to read the
-JSON. Its event `before-parse` (botocore 1.35 and later) hands a successful answer over as it came; credentials,
+JSON. Its event `before-parse` (botocore 1.35.16 and later) hands a successful answer over as it came; credentials,
 signing, endpoints and retries, also those for a wrong checksum, stay botocore's. Where there is no such event, what
 botocore has parsed is taken. And where one item of a page is not as this kit writes them, the whole page takes the
 plain road, `record_of`, which says what is wrong with it, and where.

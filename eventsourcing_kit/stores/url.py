@@ -12,8 +12,12 @@ from eventsourcing_kit.errors import InvalidStoreURL
 __all__ = ["StoreURL", "absolute", "parse_url"]
 
 _COMMON: Final = ("legacy", "retention_days")
-_OPTIONS: Final = {"sqlite": _COMMON, "dynamodb": (*_COMMON, "endpoint_url", "profile", "region", "snapshots")}
+_OPTIONS: Final = {
+    "sqlite": _COMMON,
+    "dynamodb": (*_COMMON, "connections", "endpoint_url", "profile", "region", "snapshots"),
+}
 _MAX_RETENTION_DAYS: Final = 36_500
+_MAX_CONNECTIONS: Final = 32
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,7 @@ class StoreURL:
     profile: str | None
     endpoint_url: str | None
     snapshots: str | None  # the table of snapshots, where it is not `TABLE-snapshots`
+    connections: int | None  # over which a long stream is read at once, where it is not the store's usual number
 
 
 def parse_url(url: str) -> StoreURL:
@@ -53,12 +58,13 @@ def parse_url(url: str) -> StoreURL:
         if parts.scheme == "sqlite"
         else _table(url, parts.netloc, parts.path),
         url=url,
-        retention_days=_retention(url, options.get("retention_days")),
+        retention_days=_whole(url, "retention_days", options.get("retention_days"), _MAX_RETENTION_DAYS),
         legacy=_switch(url, "legacy", options.get("legacy")),
         region=options.get("region") or None,
         profile=options.get("profile") or None,
         endpoint_url=options.get("endpoint_url") or None,
         snapshots=options.get("snapshots") or None,
+        connections=_whole(url, "connections", options.get("connections"), _MAX_CONNECTIONS),
     )
 
 
@@ -97,13 +103,11 @@ def _check_endpoint(url: str, text: str | None) -> None:
         raise InvalidStoreURL(_masked(url), "its endpoint_url is none, expected for example http://127.0.0.1:8000")
 
 
-def _retention(url: str, text: str | None) -> int | None:
+def _whole(url: str, name: str, text: str | None, most: int) -> int | None:
     if text is None:
         return None
-    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= _MAX_RETENTION_DAYS):
-        raise InvalidStoreURL(
-            url, f"retention_days is '{text}', expected a whole number from 1 to {_MAX_RETENTION_DAYS:,}"
-        )
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= most):
+        raise InvalidStoreURL(url, f"{name} is '{text}', expected a whole number from 1 to {most:,}")
     return int(text)
 
 
