@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from eventsourcing_kit.frames.columns import encodable, found
 from eventsourcing_kit.frames.libraries import library
+from eventsourcing_kit.frames.moments import Moments
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BATCH", "to_arrow", "to_pandas"]
 
-BATCH: Final = 4_096  # rows that are held as Python values at once
+BATCH: Final = 1_024  # rows that are held as Python values at once; more of them do not fit into a processor's cache
 
 
 def to_arrow(columns: Sequence[Column], batches: Iterable[Sequence[Sequence[Any]]]) -> Any:
@@ -40,7 +41,7 @@ def to_arrow(columns: Sequence[Column], batches: Iterable[Sequence[Sequence[Any]
 def to_pandas(columns: Sequence[Column], batches: Iterable[Sequence[Sequence[Any]]]) -> Any:
     """A `pandas.DataFrame` whose types do not depend on whether a value is missing. Needs neither arro3 nor pyarrow."""
     pandas = library("pandas", asked_for="to_pandas", install="pandas")
-    taken: list[list[Any]] = [[] for _ in columns]
+    taken: list[list[Any]] = [Moments() if column.kind == "moment" else [] for column in columns]
     for batch in batches:
         for values, more in zip(taken, batch, strict=True):
             values.extend(more)
@@ -48,7 +49,7 @@ def to_pandas(columns: Sequence[Column], batches: Iterable[Sequence[Sequence[Any
     for column, values in zip(columns, taken, strict=True):
         kind, typed = found(values) if column.kind == "value" else (column.kind, values)
         if kind == "moment":
-            micros = pandas.array([None if ns is None else ns // 1_000 for ns in typed], dtype="Int64")
+            micros = pandas.array(_micros(typed), dtype="Int64")
             series[column.name] = pandas.Series(micros).astype("datetime64[us]").dt.tz_localize("UTC")
         else:
             typed = encodable(typed) if kind in ("text", "json") else typed
@@ -68,9 +69,21 @@ def _type(core: Any, kind: Kind) -> Any:
 
 def _array(core: Any, kind: Kind, values: Sequence[Any]) -> Any:
     if kind == "moment":
-        micros = [None if ns is None else ns // 1_000 for ns in values]
-        return core.Array(micros, core.DataType.int64()).cast(_type(core, kind))
+        return _moments(core, values)
     try:
         return core.Array(values, _type(core, kind))
     except UnicodeEncodeError:
         return core.Array(encodable(values), _type(core, kind))
+
+
+def _moments(core: Any, values: Sequence[Any]) -> Any:
+    type_ = _type(core, "moment")
+    if isinstance(values, Moments) and values.are_plain():
+        read = core.Array(values, core.DataType.string()).cast(type_)
+        if not read.null_count:
+            return read
+    return core.Array(_micros(values), core.DataType.int64()).cast(type_)
+
+
+def _micros(values: Sequence[Any]) -> list[int | None]:
+    return [ns if ns is None else ns // 1_000 for ns in (values.ns() if isinstance(values, Moments) else values)]

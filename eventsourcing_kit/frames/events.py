@@ -10,7 +10,8 @@ from eventsourcing_kit.errors import EventSourcingError, InvalidOption, StoreDam
 from eventsourcing_kit.event import moment_or_none
 from eventsourcing_kit.frames import html, plots
 from eventsourcing_kit.frames.columns import Column
-from eventsourcing_kit.frames.details import Details, quick_moment
+from eventsourcing_kit.frames.details import Details
+from eventsourcing_kit.frames.moments import Moments
 from eventsourcing_kit.frames.tabular import Tabular
 from eventsourcing_kit.span import Span, exact
 
@@ -109,7 +110,7 @@ class Events(Tabular):
 
     def _rows(self) -> Iterator[tuple[Any, ...]]:
         for batch in self._batches(_AT_ONCE):
-            yield from zip(*batch, strict=True)
+            yield from zip(*(values.ns() if isinstance(values, Moments) else values for values in batch), strict=True)
 
     def _batches(self, size: int) -> Iterator[list[Sequence[Any]]]:
         # Column by column: of 100,000 events each step that is taken for one of them alone would be felt.
@@ -123,7 +124,7 @@ class Events(Tabular):
                 [event.type for event in events],
                 [event.id for event in events],
                 [event.source for event in events],
-                [_recorded(event) for event in events],
+                Moments(event.recorded_at_text for event in events),
                 [event.correlation_id for event in events],
                 [event.causation_id for event in events],
                 [event.account for event in events],
@@ -199,10 +200,4 @@ def _unpacks(event: Event) -> bool:
 
 
 def _recorded(event: Event) -> int | None:
-    text = event.recorded_at_text
-    if text is None:
-        return None
-    try:
-        return quick_moment(text)
-    except (ValueError, TypeError):  # of an older writer
-        return None
+    return Moments([event.recorded_at_text]).ns()[0]
