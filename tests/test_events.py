@@ -168,7 +168,7 @@ def test_one_quick_decoding_says_the_same_as_an_event_does(detail: str) -> None:
 
 
 def columns_of(paths: list[str], *events: Event) -> list[tuple[Any, ...]]:
-    moments, *others = Details(paths).of(events)
+    moments, *others = Details(paths).of([each.packed_detail for each in events], [each.time for each in events])
     assert isinstance(moments, Moments)
     return [tuple(column) for column in (moments.ns(), *others)]
 

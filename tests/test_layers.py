@@ -18,6 +18,7 @@ ROWS = [
     {"carried", "checks", "event", "lines", "patches", "times"},
     {"blocks", "record", "models", "places", "upcast"},
     {"snapshot", "envelope", "handler", "stores.pages", "stores.reading", "stores.url", "delivery"},
+    {"stores.columns"},
     {"stores.contract"},
     {"span", "stores.sqlite_snapshots", "stores.dynamodb_snapshots"},
     {"frames"},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import chain
+from itertools import accumulate, chain
 from typing import TYPE_CHECKING, Any, Final
 
 from eventsourcing_kit.frames.columns import encodable, found
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BATCH", "to_arrow", "to_pandas"]
 
-BATCH: Final = 1_024  # rows that are held as Python values at once; more of them do not fit into a processor's cache
+BATCH: Final = 512  # rows that are held as Python values at once; more of them do not fit into a processor's cache
 
 
 def to_arrow(columns: Sequence[Column], batches: Iterable[Sequence[Sequence[Any]]]) -> Any:
@@ -31,7 +31,8 @@ def to_arrow(columns: Sequence[Column], batches: Iterable[Sequence[Sequence[Any]
         kind: Kind = column.kind
         if kind == "value":  # only all of its values together say what it is
             kind, values = found([*chain.from_iterable(part)])
-            part = [_array(core, kind, values[at : at + BATCH]) for at in range(0, len(values), BATCH)]
+            ends = [*accumulate(map(len, part))]
+            part = [_array(core, kind, values[end - len(some) : end]) for some, end in zip(part, ends, strict=True)]
         type_ = _type(core, kind)
         fields.append(core.Field(column.name, type_, nullable=True))
         chunked.append(core.ChunkedArray(part, type=type_))

@@ -8,21 +8,22 @@ chosen places alone, in a fifth of the time that the whole detail would take. Wh
 from __future__ import annotations
 
 import re
+import zlib
 from functools import partial
 from itertools import repeat
 from operator import attrgetter, contains
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
 import msgspec
 
 from eventsourcing_kit.errors import InvalidOption
-from eventsourcing_kit.event import UNREADABLE, decode_json, detail_line, moment_or_none, on_one_line
+from eventsourcing_kit.event import UNREADABLE, Event, decode_json, detail_line, moment_or_none, on_one_line
 from eventsourcing_kit.frames.moments import Moments
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from eventsourcing_kit.event import Event
+    Values = Callable[[Iterable[str]], list[list[Any]]]
 
 __all__ = ["Details"]
 
@@ -30,9 +31,6 @@ _ABSENT: Final = object()
 _AT_ONCE: Final = 256  # fewer tuples than make the garbage collector look at all of them, at a tenth of the time
 _PLAIN: Final = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*", flags=re.ASCII)
 _STAMPS: Final = ("metaData.time", "metadata.time")
-
-if TYPE_CHECKING:
-    Values = Callable[[Iterable[str]], list[list[Any]]]
 
 
 class Details:
@@ -43,47 +41,51 @@ class Details:
         self._searches = [_search(path) for path in paths]
         self._values = _reader((*_STAMPS, *paths))
 
-    def of(self, events: Sequence[Event]) -> list[list[Any]]:
-        """Of each event its moment (None where it can not be read), its detail as JSON text, and the value at each
-        place (None where there is none): a column for each of these, the first one as `Moments`.
+    def of(self, details: Sequence[str | bytes], times: Sequence[str]) -> list[list[Any]]:
+        """Of events with these details and times of their envelopes: the moment of each (None where it can not be
+        read), its detail as JSON text, and the value at each place (None where there is none); a column for each of
+        these, the first one as `Moments`.
 
         Raises zlib.error where a detail does not unpack, and InvalidOption where a JMESPath does not fit it.
         """
         columns: list[list[Any]] = [Moments(), *([] for _ in range(1 + len(self._searches)))]
-        for at in range(0, len(events), _AT_ONCE):
-            for column, more in zip(columns, self._some(events[at : at + _AT_ONCE]), strict=True):
+        for at in range(0, len(details), _AT_ONCE):
+            some = self._some(details[at : at + _AT_ONCE], times[at : at + _AT_ONCE])
+            for column, more in zip(columns, some, strict=True):
                 column.extend(more)
         return columns
 
-    def _some(self, events: Sequence[Event]) -> Iterable[Sequence[Any]]:
+    def _some(self, details: Sequence[str | bytes], times: Sequence[str]) -> Iterable[Sequence[Any]]:
         if self._values is not None:
             try:
-                return self._quickly(events, self._values)
+                return self._quickly(details, times, self._values)
             except UNREADABLE:  # of one of them
                 pass
-        return zip(*map(self._slowly, events), strict=True)
+        return zip(*map(self._slowly, details, times), strict=True)
 
-    def _quickly(self, events: Sequence[Event], values: Values) -> list[Sequence[Any]]:
-        texts = [packed if isinstance(packed := event.packed_detail, str) else event.detail_json for event in events]
+    def _quickly(self, details: Sequence[str | bytes], times: Sequence[str], values: Values) -> list[Sequence[Any]]:
+        texts = details if _are_texts(details) else [*map(_unpacked, details)]
         stamps, others, *chosen = values(texts)
         if not _are_texts(stamps):
-            stamps = [
-                event.time if known is None or known is _ABSENT else known
-                for event, stamp, other in zip(events, stamps, others, strict=True)
-                for known in (other if stamp is _ABSENT else stamp,)
-            ]
+            known = (other if stamp is _ABSENT else stamp for stamp, other in zip(stamps, others, strict=True))
+            stamps = [time if at is None or at is _ABSENT else at for at, time in zip(known, times, strict=True)]
             if not _are_texts(stamps):
                 raise TypeError("a time is no text")
         if any(map(contains, texts, repeat("\n"))) or any(map(contains, texts, repeat("\r"))):
             texts = [*map(on_one_line, texts)]
         return [stamps, texts, *chosen]
 
-    def _slowly(self, event: Event) -> tuple[Any, ...]:
+    def _slowly(self, packed: str | bytes, time: str) -> tuple[Any, ...]:
+        event = Event(stream="", key="", type="", id="", source="", time=time, packed_detail=packed)
         try:
             detail = decode_json(event.detail_json) if self._searches else None
         except (ValueError, RecursionError, msgspec.MsgspecError):  # no JSON, so it has no such places
             detail = None
         return (moment_or_none(event), detail_line(event), *(search(detail) for search in self._searches))
+
+
+def _unpacked(detail: str | bytes) -> str:
+    return detail if isinstance(detail, str) else zlib.decompress(detail).decode()
 
 
 def _search(path: str) -> Callable[[Any], Any]:
@@ -165,5 +167,5 @@ def _struct(tree: dict[str, Any], ways: dict[str, str], path: str = "", way: str
     return msgspec.defstruct("Places", fields, rename=names, frozen=True, gc=False)
 
 
-def _are_texts(values: Iterable[Any]) -> bool:
+def _are_texts(values: Iterable[Any]) -> TypeGuard[Sequence[str]]:
     return {*map(type, values)} == {str}

@@ -26,10 +26,15 @@ from eventsourcing_kit.errors import StoreDamaged, StoreNotFound, StoreUnavailab
 from eventsourcing_kit.event import Event
 from eventsourcing_kit.record import COLUMNS, READ_COLUMNS, Record
 from eventsourcing_kit.stores.base import BaseStore
+from eventsourcing_kit.stores.columns import read_columns
+from eventsourcing_kit.stores.reading import Window
 from eventsourcing_kit.stores.sqlite_snapshots import FORMAT_WITH_SNAPSHOTS, SQLiteSnapshots
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from datetime import datetime
+
+    from eventsourcing_kit.stores.columns import Columns
 
 __all__ = ["APPLICATION_ID", "FORMAT", "SQLiteStore", "check_library", "error_code"]
 
@@ -127,6 +132,12 @@ class SQLiteStore(BaseStore, SQLiteSnapshots):
                     yield found
                 found = connection.execute(_NEXT_STREAM, (found,)).get
 
+    def read_columns(
+        self, stream: str, *, start: datetime | str | None = None, at: datetime | str | None = None
+    ) -> Iterator[Columns]:
+        window = Window.resolve(start=start, at=at)
+        return read_columns(self._fields, stream, window, url=self.url, legacy=self.legacy, now=self._clock())
+
     def correlations(self) -> Iterator[tuple[str, str, str]]:
         yield from self._selected(_CORRELATIONS, (self._clock() // 1_000_000_000,))
 
@@ -175,7 +186,10 @@ class SQLiteStore(BaseStore, SQLiteSnapshots):
             connection.execute("DELETE FROM events WHERE pk = ? AND sk = ?", (stream, key))
 
     def _rows(self, stream: str, low: str, high: str) -> Iterator[Event]:
-        return starmap(Event, self._selected(_SELECT, (stream, low, high)))
+        return starmap(Event, self._fields(stream, low, high))
+
+    def _fields(self, stream: str, low: str, high: str) -> Iterator[Any]:
+        return self._selected(_SELECT, (stream, low, high))
 
     def _correlated(self, correlation_id: str) -> Iterator[Event]:
         return starmap(Event, self._selected(_CORRELATED, (correlation_id,)))
