@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 BEGIN = from_rfc3339("2026-03-01T10:00:00.998Z")
 NOW = from_rfc3339("2026-03-11T00:00:00Z")
 EARLY = from_rfc3339("2026-03-01T12:00:00Z")
-TOKEN = "own"
+OWN = "own"
 
 
 class EventsOnly:
@@ -102,7 +102,7 @@ def appended(draw: st.DrawFn) -> list[Record]:
     )
     retention = draw(st.sampled_from([None, None, None, 9, 10, 400]))
     recorded = to_microseconds(draw(st.sampled_from([EARLY, NOW])))
-    record = encode(fact, recorded_at=recorded, put_token=TOKEN, retention_days=retention, twin=draw(st.booleans()))
+    record = encode(fact, recorded_at=recorded, put_token=OWN, retention_days=retention, twin=draw(st.booleans()))
     rows = [record]
     if retention is not None and draw(st.booleans()):
         rows.append(encode_head(record.pk, head_of(record)))
