@@ -174,17 +174,16 @@ def assert_same(found: Any, expected: Any) -> None:
     chosen=st.sampled_from([{}, {"n": "data.n"}, {"n": "data.n", "t": "metaData.time"}, {"n": "data.n || data.text"}]),
     streams=st.sampled_from([None, None, "order-1", ["ö", "order-1"]]),
     legacy=st.booleans(),
-    block=st.integers(1, 4),
+    size=st.sampled_from([100, 1_000]),
     batch=st.integers(1, 6),
 )
 def test_a_frame_of_columns_is_the_frame_of_the_events(
-    rows: list[list[Record]], block: int, batch: int, legacy: bool, **asked: Any
+    rows: list[list[Record]], size: int, batch: int, legacy: bool, **asked: Any
 ) -> None:
     columns_, start, at, known_at = asked.pop("chosen"), asked["start"], asked["at"], asked["known_at"]
     with (
         open_store("sqlite://" + "?legacy=1" * legacy, clock=lambda: NOW) as store,
-        patch.object(columns, "_FIRST", block),
-        patch.object(columns, "_MOST", block),
+        patch.object(columns, "_BYTES", size),
         patch.object(arrow, "BATCH", batch),
     ):
         for record in chain.from_iterable(rows):

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 __all__ = ["Details"]
 
 _ABSENT: Final = object()
-_AT_ONCE: Final = 256  # fewer tuples than make the garbage collector look at all of them, at a tenth of the time
 _PLAIN: Final = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*", flags=re.ASCII)
 _STAMPS: Final = ("metaData.time", "metadata.time")
 
@@ -41,27 +40,20 @@ class Details:
         self._searches = [_search(path) for path in paths]
         self._values = _reader((*_STAMPS, *paths))
 
-    def of(self, details: Sequence[str | bytes], times: Sequence[str]) -> list[list[Any]]:
+    def of(self, details: Sequence[str | bytes], times: Sequence[str]) -> list[Sequence[Any]]:
         """Of events with these details and times of their envelopes: the moment of each (None where it can not be
         read), its detail as JSON text, and the value at each place (None where there is none); a column for each of
         these, the first one as `Moments`.
 
         Raises zlib.error where a detail does not unpack, and InvalidOption where a JMESPath does not fit it.
         """
-        columns: list[list[Any]] = [Moments(), *([] for _ in range(1 + len(self._searches)))]
-        for at in range(0, len(details), _AT_ONCE):
-            some = self._some(details[at : at + _AT_ONCE], times[at : at + _AT_ONCE])
-            for column, more in zip(columns, some, strict=True):
-                column.extend(more)
-        return columns
-
-    def _some(self, details: Sequence[str | bytes], times: Sequence[str]) -> Iterable[Sequence[Any]]:
         if self._values is not None:
             try:
                 return self._quickly(details, times, self._values)
             except UNREADABLE:  # of one of them
                 pass
-        return zip(*map(self._slowly, details, times), strict=True)
+        moments, *others = zip(*map(self._slowly, details, times), strict=True)
+        return [Moments(moments), *others]
 
     def _quickly(self, details: Sequence[str | bytes], times: Sequence[str], values: Values) -> list[Sequence[Any]]:
         texts = details if _are_texts(details) else [*map(_unpacked, details)]
@@ -73,7 +65,7 @@ class Details:
                 raise TypeError("a time is no text")
         if any(map(contains, texts, repeat("\n"))) or any(map(contains, texts, repeat("\r"))):
             texts = [*map(on_one_line, texts)]
-        return [stamps, texts, *chosen]
+        return [Moments(stamps), texts, *chosen]
 
     def _slowly(self, packed: str | bytes, time: str) -> tuple[Any, ...]:
         event = Event(stream="", key="", type="", id="", source="", time=time, packed_detail=packed)

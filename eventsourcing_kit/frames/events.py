@@ -116,7 +116,7 @@ class Events(Tabular):
 
     def _batches(self, size: int) -> Iterator[list[Sequence[Any]]]:
         # Column by column: of 100,000 events each step that is taken for one of them alone would be felt.
-        for stored in gathered(self._stored(), size):
+        for stored in gathered(self._stored(size), size):
             moments, details, *chosen = self._inside(stored)
             yield [
                 stored.streams,
@@ -135,14 +135,14 @@ class Events(Tabular):
                 *chosen,
             ]
 
-    def _stored(self) -> Iterator[Columns]:
+    def _stored(self, size: int) -> Iterator[Columns]:
         for stream in self._chosen():
             span = self._span(stream)
             if span.names_events or not isinstance(self._store, Columnar):
-                yield from in_columns(self._wanted(span))
+                yield from in_columns(self._wanted(span), size)
                 continue
             start, at = (None if end is None else end.moment for end in (span.start, span.at))
-            for stored in self._store.read_columns(stream, start=start, at=at):
+            for stored in self._store.read_columns(stream, start=start, at=at, at_once=size):
                 yield self._wanted_of(stored, span)
 
     def _wanted_of(self, stored: Columns, span: Span) -> Columns:
@@ -151,7 +151,7 @@ class Events(Tabular):
             stored = stored.chosen([*map(span.was_recorded(), stored.recorded)])
         return stored.chosen([type_ in self._types for type_ in stored.types]) if self._types else stored
 
-    def _inside(self, stored: Columns) -> list[list[Any]]:
+    def _inside(self, stored: Columns) -> list[Sequence[Any]]:
         try:
             return self._details.of(stored.details, stored.times)
         except zlib.error:

@@ -30,9 +30,7 @@ Item = TypeVar("Item")
 
 _KEY: Final = 1  # its place in a row
 _DETAIL: Final = 6
-_FIRST: Final = 64  # rows; who looks at the beginning only has not to wait for more
-_MOST: Final = 256  # over which the cost of a block is spread; more do not fit into a processor's cache
-_BYTES: Final = 1_000_000  # of details, as far as a block's last row tells what the next ones are like
+_BYTES: Final = 1_000_000  # of details in a block, as far as its first row tells what the others are like
 
 
 class Columns(NamedTuple):
@@ -72,20 +70,20 @@ class RowsOf(Protocol):
     def __call__(self, stream: str, low: str, high: str) -> Iterator[Row]: ...
 
 
-def in_columns(events: Iterable[Event]) -> Iterator[Columns]:
-    """The same events, some hundred at once."""
-    for block in _in_blocks(iter(events), attrgetter("packed_detail")):
+def in_columns(events: Iterable[Event], at_once: int) -> Iterator[Columns]:
+    """The same events, at most so many at once."""
+    for block in _in_blocks(iter(events), attrgetter("packed_detail"), at_once):
         yield Columns(*([*map(field, block)] for field in _FIELDS))
 
 
-def gathered(some: Iterable[Columns], size: int) -> Iterator[Columns]:
-    """The same events, at least `size` at once but for the last ones: what is short in each of many streams."""
+def gathered(some: Iterable[Columns], at_once: int) -> Iterator[Columns]:
+    """The same events: what is short, as in each of many streams, together, until it is half of `at_once`."""
     waiting: list[Columns] = []
     count = 0
     for columns in some:
         waiting.append(columns)
         count += len(columns.keys)
-        if count >= size:
+        if 2 * count >= at_once:
             yield _joined(waiting)
             waiting, count = [], 0
     if count:
@@ -98,14 +96,17 @@ def _joined(parts: list[Columns]) -> Columns:
     )
 
 
-def read_columns(rows: RowsOf, stream: str, window: Window, *, url: str, legacy: bool, now: int) -> Iterator[Columns]:
-    """The events of a `StreamReading` with these arguments, in its order, some hundred at once. Raises what it does."""
+def read_columns(
+    rows: RowsOf, stream: str, window: Window, *, at_once: int, url: str, legacy: bool, now: int
+) -> Iterator[Columns]:
+    """The events of a `StreamReading` with these arguments, in its order, about `at_once` together. Raises what it
+    does."""
 
     def ordinary(some: RowsOf) -> Iterator[Columns]:
         def events(stream: str, low: str, high: str) -> Iterator[Event]:
             return starmap(Event, some(stream, low, high))
 
-        return in_columns(StreamReading(events, stream, window, frozenset(), url=url, legacy=legacy, now=now))
+        return in_columns(StreamReading(events, stream, window, frozenset(), url=url, legacy=legacy, now=now), at_once)
 
     def among(block: list[Row]) -> RowsOf:
         return lambda _, low, high: (row for row in block if low <= row[_KEY] <= high)
@@ -114,7 +115,7 @@ def read_columns(rows: RowsOf, stream: str, window: Window, *, url: str, legacy:
         yield from ordinary(rows)
         return
     first, last = window.times
-    for block in _whole_milliseconds(_rows(rows, stream, window)):
+    for block in _whole_milliseconds(_rows(rows, stream, window), at_once):
         times = [row[_KEY][:TIME_LENGTH] for row in block]
         # Keys below the first time are bookkeeping, or foreign; at the ends of the window full moments decide.
         begin = bisect_right(times, max(first, FIRST_TIME))
@@ -136,10 +137,10 @@ def _rows(rows: RowsOf, stream: str, window: Window) -> Iterator[Row]:
         yield from rows(stream, window.low, window.high)
 
 
-def _whole_milliseconds(rows: Iterator[Row]) -> Iterator[list[Row]]:
+def _whole_milliseconds(rows: Iterator[Row], at_once: int) -> Iterator[list[Row]]:
     """The same rows in blocks; the last millisecond of a block waits for the next one, which may have more of it."""
     waiting: list[Row] = []
-    for more in _in_blocks(rows, itemgetter(_DETAIL)):
+    for more in _in_blocks(rows, itemgetter(_DETAIL), at_once):
         block = waiting + more
         time = block[-1][_KEY][:TIME_LENGTH]
         whole = len(block) - 1
@@ -152,11 +153,10 @@ def _whole_milliseconds(rows: Iterator[Row]) -> Iterator[list[Row]]:
         yield waiting
 
 
-def _in_blocks(items: Iterator[Item], detail: Callable[[Item], str | bytes]) -> Iterator[list[Item]]:
-    size = _FIRST
-    while block := list(islice(items, size)):
-        yield block
-        size = min(_MOST, 1 + _BYTES // (1 + len(detail(block[-1]))))
+def _in_blocks(items: Iterator[Item], detail: Callable[[Item], str | bytes], at_once: int) -> Iterator[list[Item]]:
+    for first in items:
+        size = min(at_once, 1 + _BYTES // (1 + len(detail(first))))
+        yield [first, *islice(items, size - 1)]
 
 
 def _usual(rows: list[Row], times: list[str], now: int) -> Columns | None:

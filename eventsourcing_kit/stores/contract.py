@@ -104,9 +104,9 @@ class Columnar(Readable, Protocol):
     """A store that has its events as columns sooner than as objects."""
 
     def read_columns(
-        self, stream: str, *, start: datetime | str | None = None, at: datetime | str | None = None
+        self, stream: str, *, start: datetime | str | None = None, at: datetime | str | None = None, at_once: int
     ) -> Iterator[Columns]:
-        """The events that `read` gives, in its order, some hundred at once; raises what `read` raises."""
+        """The events that `read` gives, in its order, about `at_once` together; raises what `read` raises."""
         ...
 
 

@@ -133,10 +133,10 @@ class SQLiteStore(BaseStore, SQLiteSnapshots):
                 found = connection.execute(_NEXT_STREAM, (found,)).get
 
     def read_columns(
-        self, stream: str, *, start: datetime | str | None = None, at: datetime | str | None = None
+        self, stream: str, *, start: datetime | str | None = None, at: datetime | str | None = None, at_once: int
     ) -> Iterator[Columns]:
-        window = Window.resolve(start=start, at=at)
-        return read_columns(self._fields, stream, window, url=self.url, legacy=self.legacy, now=self._clock())
+        window, now = Window.resolve(start=start, at=at), self._clock()
+        return read_columns(self._fields, stream, window, at_once=at_once, url=self.url, legacy=self.legacy, now=now)
 
     def correlations(self) -> Iterator[tuple[str, str, str]]:
         yield from self._selected(_CORRELATIONS, (self._clock() // 1_000_000_000,))
