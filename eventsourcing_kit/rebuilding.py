@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Literal, NamedTuple
 
 from typing_extensions import TypeVar
 
+from eventsourcing_kit.brief import whole
 from eventsourcing_kit.carried import error_of
 from eventsourcing_kit.errors import (
     EventNotFound,
@@ -146,7 +147,7 @@ def _rebuild(
     watch = Watch(projection, span.known_at_ns, now)
     skips: list[FoldFailed] = []
     if course is None:
-        reading: Reading = span.read()
+        reading: Reading = span.read(in_brief=projection.asks_little)
         events = watch.over(span.cut(reading))
         folded = projection.fold_counted(events, skip=skips.append if skipping else None)
     else:
@@ -162,7 +163,7 @@ def _rebuild(
         at_ns=span.at_ns,
         known_at_ns=span.known_at_ns,
         events=folded.events,
-        last=folded.last,
+        last=whole(folded.last),
         complete=since is None,
         warnings=(
             *watch.warnings(),

@@ -14,13 +14,21 @@ import eventsourcing_kit
 ROOT = Path(__file__).parents[1]
 
 ROWS = [
-    {"errors", "faithful", "fingerprint", "inert", "moment", "processes", "progress", "wholefile", "words"},
+    {"errors", "faithful", "fingerprint", "inert", "moment", "needs", "processes", "progress", "wholefile", "words"},
     {"carried", "checks", "event", "lines", "patches", "times"},
-    {"blocks", "record", "models", "places", "upcast"},
-    {"snapshot", "envelope", "handler", "stores.pages", "stores.reading", "stores.url", "delivery"},
+    {"blocks", "brief", "record", "models", "places", "upcast"},
+    {
+        "snapshot",
+        "envelope",
+        "handler",
+        "stores.pages",
+        "stores.reading",
+        "stores.url",
+        "delivery",
+    },
     {"stores.columns"},
     {"stores.contract"},
-    {"span", "stores.sqlite_snapshots", "stores.dynamodb_snapshots"},
+    {"span", "stores.brief_pages", "stores.sqlite_snapshots", "stores.dynamodb_snapshots"},
     {"frames"},
     {"projection", "stores.base"},
     {"importable", "stores.sqlite", "stores.dynamodb"},

@@ -11,8 +11,8 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import cached_property
-from itertools import islice
+from functools import cached_property, partial
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
@@ -22,9 +22,9 @@ import msgspec
 from botocore.config import Config
 
 from eventsourcing_kit.errors import IndexNotFound, StoreDamaged, StoreNotFound, StoreUnavailable
-from eventsourcing_kit.record import COLUMNS, decode, plain_key
+from eventsourcing_kit.record import COLUMNS, LATE_KEY, LATE_KEYS_END, decode, plain_key
 from eventsourcing_kit.stores.base import BaseStore
-from eventsourcing_kit.stores.pages import TAGS, answer_of, asked, keep_bodies, pages, record_of
+from eventsourcing_kit.stores.pages import TAGS, answer_of, asked, keep_bodies, page_of, pages, record_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from eventsourcing_kit.snapshot import Snapshot
     from eventsourcing_kit.stores.contract import Outcome
     from eventsourcing_kit.stores.dynamodb_snapshots import SnapshotTable
-    from eventsourcing_kit.stores.pages import Key
+    from eventsourcing_kit.stores.pages import Answer, Key, Query
 
 __all__ = ["DynamoDBStore"]
 
@@ -187,6 +187,27 @@ class DynamoDBStore(BaseStore):
             self._client.delete_item(TableName=self.table, Key={"pk": {"S": stream}, "sk": {"S": key}})
 
     def _rows(self, stream: str, low: str, high: str) -> Iterator[Event]:
+        return self._pages(self._query(stream, low, high))
+
+    def _event_rows(self, stream: str, low: str, high: str) -> Iterator[Event]:
+        return self._pages(self._query_of_events(stream, low, high))
+
+    def _brief_rows(self, stream: str, low: str, high: str) -> Iterator[Event]:
+        from eventsourcing_kit.brief import Rest  # which a function that only appends never loads
+        from eventsourcing_kit.stores.brief_pages import BriefPages
+
+        rest = Rest(partial(self._rows, stream), high, url=self.url)
+        found = BriefPages(stream, self._query_of_events(stream, low, high), rest, url=self.url)
+        yield from chain.from_iterable(pages(found.ask, found.page))
+
+    def _pages(self, query: Query) -> Iterator[Event]:
+        def ask(key: Key | None) -> Answer:
+            return query({} if key is None else {"ExclusiveStartKey": key})
+
+        yield from chain.from_iterable(pages(ask, lambda answer: page_of(answer, url=self.url)))
+
+    def _query(self, stream: str, low: str, high: str) -> Query:
+        """What asks for a page of a range of keys, with the members given beside those of each such request."""
         request: dict[str, Any] = {
             "TableName": self.table,
             "KeyConditionExpression": "pk = :stream AND sk BETWEEN :low AND :high",
@@ -196,12 +217,24 @@ class DynamoDBStore(BaseStore):
         if self.page_size is not None:
             request["Limit"] = self.page_size
 
-        def ask(key: Key | None) -> Any:
+        def query(more: dict[str, Any]) -> Answer:
             with self._translated("reading"):
-                return asked(self._client.query, request if key is None else {**request, "ExclusiveStartKey": key})
+                return asked(self._client.query, request | more)
 
-        for events in pages(ask, url=self.url):
-            yield from events
+        return query
+
+    def _query_of_events(self, stream: str, low: str, high: str) -> Query:
+        """As `_query`. A page that ends among the markers of late events is the last with any: there may be many."""
+        query = self._query(stream, low, high)
+
+        def past_markers(more: dict[str, Any]) -> Answer:
+            key = more.get("ExclusiveStartKey")
+            if key is None or not key["sk"]["S"].startswith(LATE_KEY) or high <= LATE_KEYS_END:
+                return query(more)
+            others = {name: value for name, value in more.items() if name != "ExclusiveStartKey"}
+            return self._query(stream, LATE_KEYS_END, high)(others)
+
+        return past_markers
 
     def correlations(self) -> Iterator[tuple[str, str, str]]:
         found: dict[str, list[tuple[str, str]]] = {}

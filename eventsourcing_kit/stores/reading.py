@@ -138,24 +138,30 @@ class _Pass:
         """All events, in order. Every rebuild of every event passes here, so that what is usual is told of a whole
         block at once. The last millisecond of a block waits for the next one, which may have more of it."""
         waiting: list[Event] = []
-        for block in self._live_blocks():
-            events = waiting + block
-            times = _times(events)
-            whole = len(times) - 1
-            while whole and times[whole - 1] == times[-1]:
+        times: list[str] = []
+        for events, behind in self._live_blocks():
+            if waiting:
+                events[:0] = waiting
+                behind[:0] = times
+            whole = len(behind) - 1
+            while whole and behind[whole - 1] == behind[-1]:
                 whole -= 1
-            waiting = events[whole:]
-            if whole:
-                yield self._in_order(events[:whole], times[:whole])
+            waiting, times = events[whole:], behind[whole:]
+            del events[whole:], behind[whole:]
+            if events:
+                yield self._in_order(events, behind)
         if waiting:
-            yield self._in_order(waiting, _times(waiting))
+            yield self._in_order(waiting, times)
 
-    def _live_blocks(self) -> Iterator[list[Event]]:
+    def _live_blocks(self) -> Iterator[tuple[list[Event], list[str]]]:
+        """Events, and the times that their keys begin with."""
         for rows in in_blocks(self._rows(self._window)):
-            if are_live({row.expires for row in rows}, _times(rows), self._now):
-                yield rows
+            times = _times(rows)
+            if are_live({row.expires for row in rows}, times, self._now):
+                yield rows, times
             else:
-                yield from in_blocks(filter(self._is_live, rows))
+                for events in in_blocks(filter(self._is_live, rows)):
+                    yield events, _times(events)
 
     def _in_order(self, events: list[Event], times: list[str]) -> list[Event]:
         """Events of whole milliseconds, given in the order of these, in their order: without those outside of the
