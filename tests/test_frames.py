@@ -5,6 +5,7 @@ import io
 import math
 import sys
 from datetime import UTC, datetime
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
@@ -19,7 +20,7 @@ from hypothesis import strategies as st
 
 from eventsourcing_kit.errors import InvalidOption
 from eventsourcing_kit.frames import Column, Tabular, arrow
-from eventsourcing_kit.moment import from_rfc3339
+from eventsourcing_kit.moment import MAX_NS, MIN_NS, from_rfc3339
 from tests.hostile import FORMULA, HOSTILE
 
 if TYPE_CHECKING:
@@ -166,6 +167,17 @@ def test_in_batches_values_are_of_the_same_type(values: list[Any], size: int) ->
         parts = one(*values).to_arrow()
     assert parts.schema == whole.schema
     assert pl.DataFrame(parts).equals(pl.DataFrame(whole))
+
+
+@given(st.lists(JSON_VALUES), st.lists(st.none() | st.integers(MIN_NS, MAX_NS), min_size=1))
+def test_pandas_has_the_same_frame_whether_pyarrow_is_there_or_not(
+    values: list[Any], moments: list[int | None]
+) -> None:
+    answer = Answer(*zip_longest(moments, values), columns=(Column("at", "moment"), Column("found", "value")))
+    frame = answer.to_pandas()
+    for missing in ("pyarrow", "arro3.core"):
+        with patch.dict(sys.modules, {missing: None}):
+            pd.testing.assert_frame_equal(answer.to_pandas(), frame)
 
 
 def test_half_of_a_surrogate_pair_is_shown_as_its_escape() -> None:

@@ -6,7 +6,7 @@ from itertools import accumulate, chain
 from typing import TYPE_CHECKING, Any, Final
 
 from eventsourcing_kit.frames.columns import encodable, found
-from eventsourcing_kit.frames.libraries import library
+from eventsourcing_kit.frames.libraries import is_installed, library
 from eventsourcing_kit.frames.moments import Moments
 
 if TYPE_CHECKING:
@@ -84,8 +84,13 @@ class _Values:
 
 
 def to_pandas(columns: Sequence[Column], batches: Iterable[Sequence[Sequence[Any]]]) -> Any:
-    """A `pandas.DataFrame` whose types do not depend on whether a value is missing. Needs neither arro3 nor pyarrow."""
+    """A `pandas.DataFrame` whose types do not depend on whether a value is missing. Needs neither arro3 nor pyarrow; it
+    is the same frame in half the time where both are there."""
     pandas = library("pandas", asked_for="to_pandas", install="pandas")
+    if is_installed("arro3.core") and is_installed("pyarrow"):
+        pyarrow = library("pyarrow", asked_for="to_pandas")
+        dtypes = {getattr(pyarrow, name)(): pandas.api.types.pandas_dtype(_PANDAS[kind]) for name, kind in _PYARROW}
+        return pyarrow.table(to_arrow(columns, batches)).to_pandas(types_mapper=dtypes.get)
     taken: list[list[Any]] = [Moments() if column.kind == "moment" else [] for column in columns]
     for batch in batches:
         for values, more in zip(taken, batch, strict=True):
@@ -102,6 +107,7 @@ def to_pandas(columns: Sequence[Column], batches: Iterable[Sequence[Sequence[Any
     return pandas.DataFrame(series, columns=[column.name for column in columns])
 
 
+_PYARROW: Final = (("string", "text"), ("large_string", "json"), ("int64", "int"), ("bool_", "bool"))
 _PANDAS: Final = {"text": "string", "json": "string", "int": "Int64", "float": "float64", "bool": "boolean"}
 
 

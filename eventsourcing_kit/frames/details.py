@@ -10,8 +10,7 @@ from __future__ import annotations
 import re
 import zlib
 from functools import partial
-from itertools import repeat
-from operator import attrgetter, contains
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
 import msgspec
@@ -63,7 +62,8 @@ class Details:
             stamps = [time if at is None or at is _ABSENT else at for at, time in zip(known, times, strict=True)]
             if not _are_texts(stamps):
                 raise TypeError("a time is no text")
-        if any(map(contains, texts, repeat("\n"))) or any(map(contains, texts, repeat("\r"))):
+        whole = "".join(texts)
+        if "\n" in whole or "\r" in whole:
             texts = [*map(on_one_line, texts)]
         return [Moments(stamps), texts, *chosen]
 
