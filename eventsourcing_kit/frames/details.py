@@ -22,7 +22,7 @@ from eventsourcing_kit.frames.moments import Moments
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    Values = Callable[[Iterable[str]], list[list[Any]]]
+    Values = Callable[[Iterable[str]], list[Iterable[Any]]]
 
 __all__ = ["Details"]
 
@@ -56,7 +56,8 @@ class Details:
 
     def _quickly(self, details: Sequence[str | bytes], times: Sequence[str], values: Values) -> list[Sequence[Any]]:
         texts = details if _are_texts(details) else [*map(_unpacked, details)]
-        stamps, others, *chosen = values(texts)
+        first, others, *chosen = values(texts)
+        stamps = [*first]
         if not _are_texts(stamps):
             known = (other if stamp is _ABSENT else stamp for stamp, other in zip(stamps, others, strict=True))
             stamps = [time if at is None or at is _ABSENT else at for at, time in zip(known, times, strict=True)]
@@ -65,7 +66,7 @@ class Details:
         whole = "".join(texts)
         if "\n" in whole or "\r" in whole:
             texts = [*map(on_one_line, texts)]
-        return [Moments(stamps), texts, *chosen]
+        return [Moments(stamps), texts, *map(list, chosen)]
 
     def _slowly(self, packed: str | bytes, time: str) -> tuple[Any, ...]:
         event = Event(stream="", key="", type="", id="", source="", time=time, packed_detail=packed)
@@ -114,7 +115,7 @@ def _walk(names: Iterable[str], value: Any) -> Any:
 
 
 def _reader(paths: tuple[str, ...]) -> Values | None:
-    """A function from details as JSON to a column of values for each path; None where they are no tree of plain names.
+    """A function from details as JSON to the values at each path; None where these are no tree of plain names.
 
     It raises a MsgspecError where something on the way to a place is no object.
     """
@@ -134,9 +135,9 @@ def _reader(paths: tuple[str, ...]) -> Values | None:
     decode = msgspec.json.Decoder(_struct(tree, ways)).decode
     getters = [attrgetter(ways[path]) for path in paths]
 
-    def values(texts: Iterable[str]) -> list[list[Any]]:
+    def values(texts: Iterable[str]) -> list[Iterable[Any]]:
         records = [*map(decode, texts)]
-        return [[*map(getter, records)] for getter in getters]
+        return [map(getter, records) for getter in getters]
 
     return values
 
