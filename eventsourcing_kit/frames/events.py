@@ -136,13 +136,14 @@ class Events(Tabular):
             ]
 
     def _stored(self, size: int) -> Iterator[Columns]:
+        store = self._store if isinstance(self._store, Columnar) else None  # asked once: for each stream it would cost
         for stream in self._chosen():
             span = self._span(stream)
-            if span.names_events or not isinstance(self._store, Columnar):
+            if store is None or span.names_events:
                 yield from in_columns(self._wanted(span), size)
                 continue
             start, at = (None if end is None else end.moment for end in (span.start, span.at))
-            for stored in self._store.read_columns(stream, start=start, at=at, at_once=size):
+            for stored in store.read_columns(stream, start=start, at=at, at_once=size):
                 yield self._wanted_of(stored, span)
 
     def _wanted_of(self, stored: Columns, span: Span) -> Columns:

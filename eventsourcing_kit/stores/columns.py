@@ -138,17 +138,18 @@ def _rows(rows: RowsOf, stream: str, window: Window) -> Iterator[Row]:
 
 
 def _whole_milliseconds(rows: Iterator[Row], at_once: int) -> Iterator[list[Row]]:
-    """The same rows in blocks; the last millisecond of a block waits for the next one, which may have more of it."""
+    """The same rows in blocks: each waits for the next one, in case that begins in the middle of a millisecond."""
     waiting: list[Row] = []
-    for more in _in_blocks(rows, itemgetter(_DETAIL), at_once):
-        block = waiting + more
-        time = block[-1][_KEY][:TIME_LENGTH]
-        whole = len(block) - 1
-        while whole and block[whole - 1][_KEY].startswith(time):
+    for block in _in_blocks(rows, itemgetter(_DETAIL), at_once):
+        time = block[0][_KEY][:TIME_LENGTH]
+        whole = len(waiting)
+        while whole and waiting[whole - 1][_KEY].startswith(time):
             whole -= 1
-        waiting = block[whole:]
-        if whole:
-            yield block[:whole]
+        block[:0] = waiting[whole:]
+        del waiting[whole:]
+        if waiting:
+            yield waiting
+        waiting = block
     if waiting:
         yield waiting
 
