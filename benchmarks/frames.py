@@ -1,8 +1,5 @@
 """A store's events into data frames, beside what people write by themselves: a list of dicts that goes into pandas.
 
-    python -m benchmarks.frames                  100 streams of 1,000 events: half a minute
-    python -m benchmarks.frames --streams 1000   a million events
-
 Each case runs once in each round; figures are of the processor time of this process, and of whole cases: from the file
 to the frame. The list of dicts has nothing of the kit in it. It reads the same rows by Python's own sqlite3, as
 `[dict(row) for row in cursor]`, and then does one of two things:
@@ -19,58 +16,50 @@ is in the kit's figures. The file that they read is a copy: a second SQLite libr
 
 from __future__ import annotations
 
-import argparse
 import json
 import shutil
 import sqlite3
-import tempfile
 import time
 from functools import partial
-from pathlib import Path
-from statistics import median
 from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd  # type: ignore[import-untyped]
 
-from benchmarks import machine
-from benchmarks.measuring import Case, Figures, note, say, show, take_turns
+from benchmarks.finding import Finding, over
+from benchmarks.measuring import Case, Figures, note, show, take_turns
 from benchmarks.workload import DETAIL_BYTES, events, recording_clock, stream_names
 from eventsourcing_kit import open_store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
 
+    from benchmarks.scale import Scale
     from eventsourcing_kit.stores.base import BaseStore
 
-__all__ = ["main"]
+__all__ = ["measure"]
 
 RAW: Final = 20  # times as fast as the normalised list of dicts
 TYPED: Final = 7
 _CHOSEN: Final = {"quantity": "data.quantity", "unit_price": "data.unitPrice", "warehouse": "data.warehouse"}
 
 
-def main() -> int:
-    """Prints tables; 1 where an aim is not reached."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.frames")
-    parser.add_argument("--streams", type=int, default=100, help="how many streams (100)")
-    parser.add_argument("--events", type=int, default=1_000, help="how many events each of them has (1,000)")
-    parser.add_argument("--rounds", type=int, default=5, help="how often each case is measured (5)")
-    options = parser.parse_args()
-    for line in machine.description():
-        say(line)
-    count = options.streams * options.events
-    with tempfile.TemporaryDirectory() as directory:
-        file, copy = Path(directory) / "frames.db", Path(directory) / "copy.db"
-        with open_store(f"sqlite:///{file}", clock=recording_clock) as store:
-            note(f"appending {count:,} events with details of {DETAIL_BYTES} bytes")
-            for stream in stream_names(options.streams):
-                store.append_many(events(stream, options.events))
-        shutil.copy(file, copy)
-        with open_store(f"sqlite:///{file}", clock=recording_clock) as store:
-            return _measure(store, copy, count, options.rounds)
+def measure(scale: Scale, place: Path) -> Iterator[Finding]:
+    """Streams of 1,000 events, 100,000 in all."""
+    each = scale.pick(tiny=20, usual=1_000, full=1_000)
+    streams = stream_names(scale.pick(tiny=2, usual=100, full=100))
+    count = len(streams) * each
+    file, copy = place / "kit.db", place / "copy.db"
+    with open_store(f"sqlite:///{file}", clock=recording_clock) as store:
+        note(f"appending {count:,} events with details of {DETAIL_BYTES} bytes")
+        for stream in streams:
+            store.append_many(events(stream, each))
+    shutil.copy(file, copy)
+    with open_store(f"sqlite:///{file}", clock=recording_clock) as store:
+        yield from _measure(store, copy, count, scale.rounds)
 
 
-def _measure(store: BaseStore, copy: Path, count: int, rounds: int) -> int:
+def _measure(store: BaseStore, copy: Path, count: int, rounds: int) -> Iterator[Finding]:
     runs: dict[str, Callable[[], object]] = {
         "for event in store.read(stream)": partial(_read, store),
         "events().to_polars()": lambda: store.events().to_polars(),
@@ -89,22 +78,24 @@ def _measure(store: BaseStore, copy: Path, count: int, rounds: int) -> int:
     take_turns(list(cases.values()), rounds=rounds)
     figures = {name: case.figures for name, case in cases.items()}
     show(f"{count:,} events into a frame", list(figures.values()), name="reading")
-    reached = True
-    for columns, aim, picked in (("", RAW, ""), ("columns=three", TYPED, ", three values")):
-        for library in ("polars", "arrow", "pandas"):
-            mine = f"events({columns}).to_{library}()"
-            normalised = _times_as_fast(figures[mine], figures["dicts, normalised"])
-            others = _times_as_fast(figures[mine], figures[f"dicts, picked{picked}"])
-            beside = (
-                f"times as fast as dicts, normalised; the aim is {aim}; {median(others):.1f} times as fast as picked"
-            )
-            say(f"{mine}: {median(normalised):.1f} ({min(normalised):.1f} to {max(normalised):.1f}) {beside}")
-            reached &= median(normalised) >= aim
-    return int(not reached)
-
-
-def _times_as_fast(mine: Figures, theirs: Figures) -> list[float]:
-    return [other / own for own, other in zip(mine.seconds, theirs.seconds, strict=True)]
+    name = f"{count:,} events into a frame"
+    for kind, mine, theirs, aim in (
+        ("raw: over normalised dicts", "events().to_polars()", "dicts, normalised", RAW),
+        ("raw: over dicts picked by hand", "events().to_polars()", "dicts, picked", None),
+        (
+            "typed: over normalised dicts",
+            "events(columns=three).to_polars()",
+            "dicts, normalised",
+            TYPED,
+        ),
+        (
+            "typed: over dicts picked by hand",
+            "events(columns=three).to_polars()",
+            "dicts, picked, three values",
+            None,
+        ),
+    ):
+        yield Finding.of(f"{name}, {kind}", over(figures[theirs], figures[mine]), at_least=aim)
 
 
 def _read(store: BaseStore) -> None:
@@ -143,7 +134,3 @@ def _picked(file: Path, *, chosen: dict[str, str]) -> Any:
     for name in ("moment", "recordedAt"):
         frame[name] = pd.to_datetime(frame[name], utc=True, format="ISO8601")
     return frame
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

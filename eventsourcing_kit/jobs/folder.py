@@ -17,21 +17,19 @@ import hashlib
 import json
 import os
 import time
-from contextlib import closing, contextmanager
+from contextlib import closing
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 
-from eventsourcing_kit.errors import InvalidOption, InvalidStoreURL
-from eventsourcing_kit.fingerprint import NoFingerprint, fingerprint
-from eventsourcing_kit.jobs.asking import absolute_url, known_when
+from eventsourcing_kit.errors import InvalidOption
+from eventsourcing_kit.jobs.asking import absolute_url, as_it_began, check_same, known_when, typed
 from eventsourcing_kit.jobs.manifest import (
     MANIFEST,
     PART_STREAMS,
     Manifest,
-    Typed,
     journal,
     log_part,
     parts_done,
@@ -42,8 +40,6 @@ from eventsourcing_kit.jobs.parts import Asked, Part
 from eventsourcing_kit.moment import from_rfc3339, to_canonical
 from eventsourcing_kit.output import check_output
 from eventsourcing_kit.span import exact
-from eventsourcing_kit.stores import open_store
-from eventsourcing_kit.stores.url import absolute, parse_url
 from eventsourcing_kit.wholefile import whole_file
 from eventsourcing_kit.workers import Question, Task, Workers, check_workers, code_of
 
@@ -96,7 +92,6 @@ def rebuild_job(
     check_workers(workers)
     folder = Path(folder)
     now = (clock or time.time_ns)()
-    typed = Typed(_spelled(at), _spelled(known_at), _spelled(start), tz)
     names, chosen = _chosen(streams)
     asked = Manifest(
         projection=projection.name,
@@ -107,7 +102,7 @@ def rebuild_job(
         known_at=known_when(known_at, tz=tz, now=now),
         start=exact(start, tz=tz, now=now),
         began=to_canonical(now),
-        typed=typed,
+        typed=typed(at, known_at, start, tz),
         chosen=chosen,
         streams=0,
         streams_sha256="",
@@ -182,7 +177,7 @@ def _made(
         crew = Workers(projection, store, question, count=workers, code=manifest.fingerprint)
         yield from _by(crew, tasks, tell)
         return
-    with _as_it_began(store, question.now) as reading:
+    with as_it_began(store, question.now) as reading:
         for number, task in tasks:
             yield number, Asked(projection, reading, question).write(task.part or b"", task.streams, tell)
 
@@ -216,20 +211,6 @@ def _cut(folder: Path, manifest: Manifest) -> Iterator[tuple[int, list[str]]]:
             number += 1
 
 
-@contextmanager
-def _as_it_began(store: Readable, now: int) -> Iterator[Readable]:
-    """The store with a clock that stands still, where another one can be opened: what expires meanwhile is kept."""
-    try:
-        url = absolute(store.url, Path.cwd()) if parse_url(store.url).place is not None else None
-    except InvalidStoreURL:  # an adapter of somebody's own
-        url = None
-    if url is None:
-        yield store
-        return
-    with open_store(url, clock=lambda: now) as opened:
-        yield opened
-
-
 def _check_empty(folder: Path) -> None:
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         there = " with a job in it" if (folder / MANIFEST).exists() else ""
@@ -247,38 +228,13 @@ def _before(folder: Path, projection: Projection[Any, Any], asked: Manifest) -> 
         if others:
             raise InvalidOption("output", found=f"'{sorted(others)[0]}' in {folder}", expected="a folder of a job")
         return None
-    differing = list(_differing(found, asked))
-    if differing:
-        ours, theirs = zip(*differing, strict=True)
-        expected = f"{', '.join(theirs)}, which the job in {folder} was asked"
-        raise InvalidOption("resume", found=", ".join(ours), expected=expected)
-    if found.fingerprint is None:
-        try:
-            fingerprint(projection.recipe)
-        except NoFingerprint as reason:
-            found_ = f"'{projection.name}', whose code has no fingerprint, as {reason}"
-            raise InvalidOption(
-                "resume", found=found_, expected="code of which one can tell that it is the same"
-            ) from None
+    check_same(found, asked, projection, exact=_EXACT, place=str(folder))
     return found
 
 
 _EXACT: Final = (
     *("projection", "version", "fingerprint", "store", "chosen", "allow_incomplete", "on_error", "part_format"),
 )
-
-
-def _differing(found: Manifest, asked: Manifest) -> Iterator[tuple[str, str]]:
-    """In what a question is another one: as it is asked now, and as it was."""
-    for name in _EXACT:
-        if getattr(found, name) != getattr(asked, name):
-            yield f"{name} {getattr(asked, name)}", f"{name} {getattr(found, name)}"
-    for name in ("at", "known_at", "start"):
-        mine, theirs = (getattr(each.typed, name) for each in (asked, found))
-        same_words = mine == theirs and (mine is None or asked.typed.tz == found.typed.tz)
-        if not same_words and (mine is None or getattr(asked, name) != getattr(found, name)):
-            before = f"{name} {getattr(found, name)}" if theirs is not None else f"no {name}"
-            yield f"{name} {getattr(asked, name)}" if mine is not None else f"no {name}", before
 
 
 def _chosen(streams: str | Iterable[str] | None) -> tuple[str | list[str], str]:
@@ -295,10 +251,6 @@ def _check_format(part_format: str, part_streams: int) -> None:
     if part_streams < 1:
         raise InvalidOption("part_streams", found=str(part_streams), expected="a whole number from 1")
     check_output(f"part.{part_format}")
-
-
-def _spelled(value: datetime | str | None) -> str | None:
-    return value if value is None or isinstance(value, str) else value.isoformat()
 
 
 def _nobody(job: Manifest, done: int) -> None:

@@ -12,7 +12,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cached_property, partial
-from itertools import chain, islice
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
@@ -24,10 +24,11 @@ from botocore.config import Config
 from eventsourcing_kit.errors import IndexNotFound, StoreDamaged, StoreNotFound, StoreUnavailable
 from eventsourcing_kit.record import COLUMNS, LATE_KEY, LATE_KEYS_END, decode, plain_key
 from eventsourcing_kit.stores.base import BaseStore
-from eventsourcing_kit.stores.pages import TAGS, answer_of, asked, keep_bodies, page_of, pages, record_of
+from eventsourcing_kit.stores.pages import TAGS, answer_of, asked, each_page, keep_bodies, page_of, record_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from contextlib import AbstractContextManager
 
     from mypy_boto3_dynamodb.client import DynamoDBClient
 
@@ -35,9 +36,11 @@ if TYPE_CHECKING:
     from eventsourcing_kit.event import Event
     from eventsourcing_kit.record import Record
     from eventsourcing_kit.snapshot import Snapshot
+    from eventsourcing_kit.stores.brief_pages import AskWith
     from eventsourcing_kit.stores.contract import Outcome
     from eventsourcing_kit.stores.dynamodb_snapshots import SnapshotTable
-    from eventsourcing_kit.stores.pages import Answer, Key, Query
+    from eventsourcing_kit.stores.pages import Answer, Key, Page
+    from eventsourcing_kit.stores.windows import Ask, Range
 
 __all__ = ["DynamoDBStore"]
 
@@ -85,6 +88,7 @@ class DynamoDBStore(BaseStore):
         self._sleep = sleep
         self._connecting = threading.Lock()
         self.page_size: int | None = None  # events to a page of a reading; None: as many as fit into 1 MB
+        self.in_flight = 4  # windows of time of a long stream that are read at once; each may hold a page
 
     def create_table(self) -> None:
         with self._translated("creating the table"):
@@ -187,52 +191,64 @@ class DynamoDBStore(BaseStore):
             self._client.delete_item(TableName=self.table, Key={"pk": {"S": stream}, "sk": {"S": key}})
 
     def _rows(self, stream: str, low: str, high: str) -> Iterator[Event]:
-        return self._pages(self._query(stream, low, high))
+        for events in each_page(self._asking(stream, low, high), self._page_of):
+            yield from events
 
     def _event_rows(self, stream: str, low: str, high: str) -> Iterator[Event]:
-        return self._pages(self._query_of_events(stream, low, high))
+        return self._in_windows(stream, low, high, self._asking_events(stream, low, high), self._page_of)
 
     def _brief_rows(self, stream: str, low: str, high: str) -> Iterator[Event]:
         from eventsourcing_kit.brief import Rest  # which a function that only appends never loads
         from eventsourcing_kit.stores.brief_pages import BriefPages
 
         rest = Rest(partial(self._rows, stream), high, url=self.url)
-        found = BriefPages(stream, self._query_of_events(stream, low, high), rest, url=self.url)
-        yield from chain.from_iterable(pages(found.ask, found.page))
+        brief = BriefPages(stream, self._asking_events(stream, low, high), rest, url=self.url)
+        return self._in_windows(stream, low, high, brief.ask, brief.page)
 
-    def _pages(self, query: Query) -> Iterator[Event]:
-        def ask(key: Key | None) -> Answer:
-            return query({} if key is None else {"ExclusiveStartKey": key})
+    def _in_windows(
+        self, stream: str, low: str, high: str, ask: Ask, read: Callable[[Answer], Page]
+    ) -> Iterator[Event]:
+        from eventsourcing_kit.stores.windows import pages_in_windows  # as above
 
-        yield from chain.from_iterable(pages(ask, lambda answer: page_of(answer, url=self.url)))
+        def last_key(among: Range) -> str | None:
+            ask = self._asking(stream, *among)
+            answer = ask(None, ScanIndexForward=False, Limit=1, ProjectionExpression="sk")
+            items = answer_of(answer, url=self.url, doing="reading")["Items"]
+            return str(items[0]["sk"]["S"]) if items else None
 
-    def _query(self, stream: str, low: str, high: str) -> Query:
-        """What asks for a page of a range of keys, with the members given beside those of each such request."""
-        request: dict[str, Any] = {
-            "TableName": self.table,
-            "KeyConditionExpression": "pk = :stream AND sk BETWEEN :low AND :high",
-            "ExpressionAttributeValues": {":stream": {"S": stream}, ":low": {"S": low}, ":high": {"S": high}},
-            "ConsistentRead": True,
-        }
-        if self.page_size is not None:
-            request["Limit"] = self.page_size
+        for events in pages_in_windows(ask, read, (low, high), last_key, in_flight=self.in_flight):
+            yield from events
 
-        def query(more: dict[str, Any]) -> Answer:
+    def _page_of(self, answer: Answer) -> Page:
+        return page_of(answer, url=self.url)
+
+    def _asking(self, stream: str, low: str, high: str) -> AskWith:
+        """What asks for a page of a range of keys, or of one inside of it."""
+
+        def ask(key: Key | None, among: Range | None = None, **more: Any) -> Answer:
+            first, last = (low, high) if among is None else among
+            request: dict[str, Any] = {
+                "TableName": self.table,
+                "KeyConditionExpression": "pk = :stream AND sk BETWEEN :low AND :high",
+                "ExpressionAttributeValues": {":stream": {"S": stream}, ":low": {"S": first}, ":high": {"S": last}},
+                "ConsistentRead": True,
+                **({} if self.page_size is None else {"Limit": self.page_size}),
+                **({} if key is None else {"ExclusiveStartKey": key}),
+                **more,
+            }
             with self._translated("reading"):
-                return asked(self._client.query, request | more)
+                return asked(self._client.query, request)
 
-        return query
+        return ask
 
-    def _query_of_events(self, stream: str, low: str, high: str) -> Query:
-        """As `_query`. A page that ends among the markers of late events is the last with any: there may be many."""
-        query = self._query(stream, low, high)
+    def _asking_events(self, stream: str, low: str, high: str) -> AskWith:
+        """As `_asking`. A page that ends among the markers of late events is the last with any: there may be many."""
+        ask = self._asking(stream, low, high)
 
-        def past_markers(more: dict[str, Any]) -> Answer:
-            key = more.get("ExclusiveStartKey")
-            if key is None or not key["sk"]["S"].startswith(LATE_KEY) or high <= LATE_KEYS_END:
-                return query(more)
-            others = {name: value for name, value in more.items() if name != "ExclusiveStartKey"}
-            return self._query(stream, LATE_KEYS_END, high)(others)
+        def past_markers(key: Key | None, among: Range | None = None, **more: Any) -> Answer:
+            if key is not None and key["sk"]["S"].startswith(LATE_KEY) and high > LATE_KEYS_END:
+                return ask(None, (LATE_KEYS_END, high), **more)
+            return ask(key, among, **more)
 
         return past_markers
 
@@ -319,6 +335,13 @@ class DynamoDBStore(BaseStore):
 
     def all_snapshots(self, stream: str) -> Iterator[Snapshot]:
         return self._snapshots.all_of(stream)
+
+    def delete_snapshots(self, snapshots: Sequence[Snapshot]) -> None:
+        self._snapshots.delete(snapshots)
+
+    def connected(self) -> tuple[DynamoDBClient, Callable[[str], AbstractContextManager[None]]]:
+        """Its client, and what translates that client's errors: for what lies on AWS beside events. Closed with it."""
+        return self._client, self._translated
 
     @cached_property
     def _snapshots(self) -> SnapshotTable:
