@@ -103,6 +103,11 @@ class Span:
         )
         return reading
 
+    @property
+    def names_events(self) -> bool:
+        """Whether an event, and not a moment, is one of its ends: then `cut` has to be asked."""
+        return any(end is not None and end.key is not None for end in (self.start, self.at))
+
     def cut(self, events: Iterable[Event]) -> Iterable[Event]:
         """Without what comes before the event that is `start`, and behind the one that is `at`."""
         first = None if self.start is None else self.start.key
@@ -148,8 +153,15 @@ class Span:
     def _was_known(self) -> Callable[[Event], bool]:
         if self.known_at_ns is None:
             return lambda _: True
+        was_recorded = self.was_recorded()
+        return lambda event: was_recorded(event.recorded_at_text)
+
+    def was_recorded(self) -> Callable[[str | None], bool]:
+        """Whether an event that says this of when it was recorded counts as known."""
+        if self.known_at_ns is None:
+            return lambda _: True
         known = to_microseconds(self.known_at_ns)  # UTC in fixed width, like what it is compared with
-        return lambda event: event.recorded_at_text is None or event.recorded_at_text <= known
+        return lambda recorded: recorded is None or recorded <= known
 
     def _check(self, reading: Reading, asked_by: str, *, allow_incomplete: bool) -> None:
         if reading.expired_since is not None and not allow_incomplete:

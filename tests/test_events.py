@@ -6,20 +6,19 @@ from typing import TYPE_CHECKING, Any
 import jmespath
 import polars as pl
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from eventsourcing_kit import open_store
 from eventsourcing_kit.errors import EventNotFound, InvalidMoment, InvalidOption, StoreDamaged, StoreNotFound
 from eventsourcing_kit.event import detail_line, moment_or_none
-from eventsourcing_kit.frames.details import Details, quick_moment
+from eventsourcing_kit.frames.details import Details
+from eventsourcing_kit.frames.moments import Moments
 from eventsourcing_kit.moment import from_rfc3339
 from eventsourcing_kit.testing import Clock, envelope, event
 from tests.rows import RawRows, older
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     from eventsourcing_kit import Event
@@ -169,26 +168,9 @@ def test_one_quick_decoding_says_the_same_as_an_event_does(detail: str) -> None:
 
 
 def columns_of(paths: list[str], *events: Event) -> list[tuple[Any, ...]]:
-    return [tuple(column) for column in Details(paths).of(events)]
-
-
-@given(
-    st.one_of(
-        st.from_regex(
-            r"\d{4}-[01]\d-[0-3]\d[T ][0-2]\d:[0-6]\d:[0-6]\d(\.\d{0,11})?(Z|[+-]\d\d:\d\d)?", fullmatch=True
-        ),
-        st.text(max_size=30),
-    )
-)
-def test_a_quick_moment_is_the_same_moment_or_the_same_error(text: str) -> None:
-    assert outcome(quick_moment, text) == outcome(from_rfc3339, text)
-
-
-def outcome(read: Callable[[str], int], text: str) -> int | None:
-    try:
-        return read(text)
-    except ValueError:
-        return None
+    moments, *others = Details(paths).of([each.packed_detail for each in events], [each.time for each in events])
+    assert isinstance(moments, Moments)
+    return [tuple(column) for column in (moments.ns(), *others)]
 
 
 def test_rows_of_older_writers_have_no_moment_where_it_can_not_be_read(tmp_path: Path) -> None:

@@ -5,7 +5,9 @@ import io
 import math
 import sys
 from datetime import UTC, datetime
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 import duckdb
 import ibis  # type: ignore[import-untyped]
@@ -13,10 +15,12 @@ import pandas as pd  # type: ignore[import-untyped]
 import polars as pl
 import pyarrow as pa  # type: ignore[import-untyped]
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from eventsourcing_kit.errors import InvalidOption
-from eventsourcing_kit.frames import Column, Tabular
-from eventsourcing_kit.moment import from_rfc3339
+from eventsourcing_kit.frames import Column, Tabular, arrow
+from eventsourcing_kit.moment import MAX_NS, MIN_NS, from_rfc3339
 from tests.hostile import FORMULA, HOSTILE
 
 if TYPE_CHECKING:
@@ -143,6 +147,37 @@ def test_the_type_of_values_is_the_narrowest_that_changes_none_of_them(
     assert frame.schema["found"] == type_
     assert frame["found"].to_list() == expected
     assert one(*values).to_pandas()["found"].astype(object).where(lambda kept: kept.notna(), None).tolist() == expected
+
+
+JSON_VALUES = st.one_of(
+    st.none(), st.booleans(), st.integers(-(2**65), 2**65), st.floats(allow_nan=False), st.sampled_from(["a", "\ud800"])
+)
+
+
+@given(
+    st.lists(st.one_of(st.none(), st.just(1)))
+    | st.lists(st.none() | st.integers(-(2**63), 2**63 - 1))
+    | st.lists(st.integers(0, 3) | st.floats(allow_nan=False))
+    | st.lists(JSON_VALUES),
+    st.integers(1, 4),
+)
+def test_in_batches_values_are_of_the_same_type(values: list[Any], size: int) -> None:
+    whole = one(*values).to_arrow()
+    with patch.object(arrow, "BATCH", size):
+        parts = one(*values).to_arrow()
+    assert parts.schema == whole.schema
+    assert pl.DataFrame(parts).equals(pl.DataFrame(whole))
+
+
+@given(st.lists(JSON_VALUES), st.lists(st.none() | st.integers(MIN_NS, MAX_NS), min_size=1))
+def test_pandas_has_the_same_frame_whether_pyarrow_is_there_or_not(
+    values: list[Any], moments: list[int | None]
+) -> None:
+    answer = Answer(*zip_longest(moments, values), columns=(Column("at", "moment"), Column("found", "value")))
+    frame = answer.to_pandas()
+    for missing in ("pyarrow", "arro3.core"):
+        with patch.dict(sys.modules, {missing: None}):
+            pd.testing.assert_frame_equal(answer.to_pandas(), frame)
 
 
 def test_half_of_a_surrogate_pair_is_shown_as_its_escape() -> None:

@@ -26,6 +26,7 @@ ROWS = [
         "stores.url",
         "delivery",
     },
+    {"stores.columns"},
     {"stores.contract", "stores.windows"},
     {"span", "stores.brief_pages", "stores.sqlite_snapshots", "stores.dynamodb_snapshots"},
     {"frames"},

@@ -43,9 +43,12 @@ def found(values: Sequence[Any]) -> tuple[Kind, Sequence[Any]]:
     if kinds == {bool}:
         return "bool", values
     if kinds == {int}:
-        if all(value is None or _MIN_INT <= value <= _MAX_INT for value in values):
+        numbers = [value for value in values if value is not None]
+        if min(numbers) >= _MIN_INT and max(numbers) <= _MAX_INT:
             return "int", values
         return "text", [value if value is None else str(value) for value in values]
+    if kinds == {float}:
+        return "float", values
     if kinds and kinds <= {int, float} and all(type(value) is not int or _is_double(value) for value in values):
         return "float", [value if value is None else float(value) for value in values]
     if kinds <= {str}:

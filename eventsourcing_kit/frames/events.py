@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import zlib
-from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from eventsourcing_kit.errors import EventSourcingError, InvalidOption, StoreDamaged
 from eventsourcing_kit.event import moment_or_none
 from eventsourcing_kit.frames import html, plots
 from eventsourcing_kit.frames.columns import Column
-from eventsourcing_kit.frames.details import Details, quick_moment
+from eventsourcing_kit.frames.details import Details
+from eventsourcing_kit.frames.moments import Moments
 from eventsourcing_kit.frames.tabular import Tabular
 from eventsourcing_kit.span import Span, exact
+from eventsourcing_kit.stores.columns import gathered, in_columns
+from eventsourcing_kit.stores.contract import Columnar
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     import altair as alt
 
     from eventsourcing_kit.event import Event
+    from eventsourcing_kit.stores.columns import Columns
     from eventsourcing_kit.stores.contract import Readable
 
 __all__ = ["COLUMNS", "Events"]
@@ -109,37 +112,55 @@ class Events(Tabular):
 
     def _rows(self) -> Iterator[tuple[Any, ...]]:
         for batch in self._batches(_AT_ONCE):
-            yield from zip(*batch, strict=True)
+            yield from zip(*(values.ns() if isinstance(values, Moments) else values for values in batch), strict=True)
 
     def _batches(self, size: int) -> Iterator[list[Sequence[Any]]]:
         # Column by column: of 100,000 events each step that is taken for one of them alone would be felt.
-        remaining = iter(self)
-        while events := list(islice(remaining, size)):
-            moments, details, *chosen = self._inside(events)
+        for stored in gathered(self._stored(size), size):
+            moments, details, *chosen = self._inside(stored)
             yield [
-                [event.stream for event in events],
-                [event.key for event in events],
+                stored.streams,
+                stored.keys,
                 moments,
-                [event.type for event in events],
-                [event.id for event in events],
-                [event.source for event in events],
-                [_recorded(event) for event in events],
-                [event.correlation_id for event in events],
-                [event.causation_id for event in events],
-                [event.account for event in events],
-                [event.region for event in events],
-                [event.replay_name for event in events],
+                stored.types,
+                stored.ids,
+                stored.sources,
+                Moments(stored.recorded),
+                stored.correlation_ids,
+                stored.causation_ids,
+                stored.accounts,
+                stored.regions,
+                stored.replay_names,
                 details,
                 *chosen,
             ]
 
-    def _inside(self, events: list[Event]) -> list[list[Any]]:
+    def _stored(self, size: int) -> Iterator[Columns]:
+        store = self._store if isinstance(self._store, Columnar) else None  # asked once: for each stream it would cost
+        for stream in self._chosen():
+            span = self._span(stream)
+            if store is None or span.names_events:
+                yield from in_columns(self._wanted(span), size)
+                continue
+            start, at = (None if end is None else end.moment for end in (span.start, span.at))
+            for stored in store.read_columns(stream, start=start, at=at, at_once=size):
+                yield self._wanted_of(stored, span)
+
+    def _wanted_of(self, stored: Columns, span: Span) -> Columns:
+        """As `_wanted` says of events."""
+        if span.known_at_ns is not None:
+            stored = stored.chosen([*map(span.was_recorded(), stored.recorded)])
+        return stored.chosen([type_ in self._types for type_ in stored.types]) if self._types else stored
+
+    def _inside(self, stored: Columns) -> list[Sequence[Any]]:
         try:
-            return self._details.of(events)
+            return self._details.of(stored.details, stored.times)
         except zlib.error:
-            broken = next(event for event in events if not _unpacks(event))
-            reason = f"the detail of '{broken.key}' in stream '{broken.stream}' does not unpack"
-            raise StoreDamaged(self._store.url, reason) from None
+            for stream, key, detail in zip(stored.streams, stored.keys, stored.details, strict=True):
+                if not _unpacks(detail):
+                    reason = f"the detail of '{key}' in stream '{stream}' does not unpack"
+                    raise StoreDamaged(self._store.url, reason) from None
+            raise
 
     def _chosen(self) -> Iterable[str]:
         return self._store.streams(self._prefix) if self._streams is None else self._streams
@@ -191,18 +212,12 @@ def _free(name: str) -> str:
     return name
 
 
-def _unpacks(event: Event) -> bool:
+def _unpacks(detail: str | bytes) -> bool:
     try:
-        return isinstance(event.detail_json, str)
+        return isinstance(detail, str) or zlib.decompress(detail) is not None
     except zlib.error:
         return False
 
 
 def _recorded(event: Event) -> int | None:
-    text = event.recorded_at_text
-    if text is None:
-        return None
-    try:
-        return quick_moment(text)
-    except (ValueError, TypeError):  # of an older writer
-        return None
+    return Moments([event.recorded_at_text]).ns()[0]

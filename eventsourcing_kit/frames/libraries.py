@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from eventsourcing_kit.errors import InvalidOption
 
-__all__ = ["library"]
+__all__ = ["is_installed", "library"]
 
 _NOTEBOOK: Final = "'eventsourcing-kit[notebook]'"
 
@@ -20,3 +20,12 @@ def library(module: str, *, asked_for: str, install: str = _NOTEBOOK) -> Any:
         name = module.partition(".")[0]
         expected = f"the library {name}: pip install {install}"
         raise InvalidOption(asked_for, found=f"no {name}", expected=expected) from error
+
+
+def is_installed(module: str) -> bool:
+    """Whether `library` would answer it."""
+    try:
+        import_module(module)
+    except ImportError:
+        return False
+    return True

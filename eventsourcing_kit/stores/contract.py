@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from eventsourcing_kit.errors import EventRefused
     from eventsourcing_kit.event import Event
     from eventsourcing_kit.snapshot import Snapshot
+    from eventsourcing_kit.stores.columns import Columns
 
-__all__ = ["Bookkeeping", "Correlated", "Counts", "Outcome", "Readable", "Reading", "Snapshotting", "Store"]
+__all__ = ["Bookkeeping", "Columnar", "Correlated", "Counts", "Outcome", "Readable", "Reading", "Snapshotting", "Store"]
 
 
 class Outcome(str):
@@ -95,6 +96,17 @@ class Readable(Protocol):
 
     def streams(self, prefix: str = "") -> Iterator[str]:
         """Each stream that has a live event and begins with `prefix`, once, in the order of its UTF-8 bytes."""
+        ...
+
+
+@runtime_checkable
+class Columnar(Readable, Protocol):
+    """A store that has its events as columns sooner than as objects."""
+
+    def read_columns(
+        self, stream: str, *, start: datetime | str | None = None, at: datetime | str | None = None, at_once: int
+    ) -> Iterator[Columns]:
+        """The events that `read` gives, in its order, about `at_once` together; raises what `read` raises."""
         ...
 
 

@@ -14,21 +14,21 @@ from eventsourcing_kit.moment import KEY_TIME_LENGTH, MAX_NS, MIN_NS, from_rfc33
 from eventsourcing_kit.record import HEAD_KEY, decode_head, digest, order
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from datetime import datetime
 
     from eventsourcing_kit.event import Event
     from eventsourcing_kit.record import Head
 
-__all__ = ["Rows", "StreamReading", "Window"]
+__all__ = ["BOOKKEEPING", "FIRST_TIME", "TIME_LENGTH", "Rows", "StreamReading", "Window", "are_live", "runs"]
 
 _NS: Final = 1_000_000_000
 _DAY: Final = 86_400 * _NS
 _HIGHEST: Final = "\U0010ffff"
-_BOOKKEEPING: Final = "#"  # what keys of bookkeeping begin with
-_FIRST_TIME: Final = "0"  # above all of them
+BOOKKEEPING: Final = "#"  # what keys of bookkeeping begin with
+FIRST_TIME: Final = "0"  # above all of them
 _AFTER_TIMES: Final = ":"  # above every digit
-_TIME_LENGTH: Final = KEY_TIME_LENGTH + 1  # with the # behind it
+TIME_LENGTH: Final = KEY_TIME_LENGTH + 1  # with the # behind it
 _SECOND_LENGTH: Final = 19  # YYYY-MM-DDTHH:MM:SS
 _DIGITS: Final = bytes.maketrans(b"123456789", b"000000000")
 _SHAPE: Final = b"0000-00-00T00:00:00.000Z#"
@@ -52,7 +52,7 @@ class Window(NamedTuple):
     def low(self) -> str:
         """The lowest key. From a stream's beginning it takes in the head; else it begins with a whole second, so that
         other spellings of that second are met, not missed."""
-        return _BOOKKEEPING if self.start is None else to_key_time(self.start)[:_SECOND_LENGTH]
+        return BOOKKEEPING if self.start is None else to_key_time(self.start)[:_SECOND_LENGTH]
 
     @property
     def high(self) -> str:
@@ -157,21 +157,11 @@ class _Pass:
         """Events, and the times that their keys begin with."""
         for rows in in_blocks(self._rows(self._window)):
             times = _times(rows)
-            if self._are_plain(rows, times):
+            if are_live({row.expires for row in rows}, times, self._now):
                 yield rows, times
             else:
                 for events in in_blocks(filter(self._is_live, rows)):
                     yield events, _times(events)
-
-    def _are_plain(self, rows: list[Event], times: list[str]) -> bool:
-        """Whether each row is an event that has not expired, under a key in the one spelling. Where this says no, each
-        row is looked at by itself."""
-        expiries = {row.expires for row in rows}
-        if expiries != _NEVER and (None in expiries or min(expiries) * _NS <= self._now):  # type: ignore[type-var, operator]
-            return False
-        # Cheaper than a regular expression, and exact: a canonical time with each digit made a 0. None of the pieces is
-        # longer than the shape, so that none can make up for another one.
-        return "".join(times).encode("utf-8", "replace").translate(_DIGITS) == _SHAPE * len(rows)
 
     def _in_order(self, events: list[Event], times: list[str]) -> list[Event]:
         """Events of whole milliseconds, given in the order of these, in their order: without those outside of the
@@ -181,7 +171,7 @@ class _Pass:
         if not is_inside:
             events = [event for event, time in zip(events, times, strict=True) if first <= time <= last]
             times = _times(events)
-        for begin, end in _runs(times):
+        for begin, end in runs(times):
             events[begin:end] = sorted(events[begin:end], key=self._place)
         if is_inside:
             return events
@@ -209,7 +199,7 @@ class _Pass:
 
     def _rows_of_parts(self, window: Window) -> Iterator[Event]:
         if window.start is not None:
-            yield from self._keyed(self._stream, _BOOKKEEPING, _FIRST_TIME if self._legacy else HEAD_KEY)
+            yield from self._keyed(self._stream, BOOKKEEPING, FIRST_TIME if self._legacy else HEAD_KEY)
         if window.low <= window.high:  # DynamoDB refuses a range that ends before it begins
             yield from self._keyed(self._stream, window.low, window.high)
         if self._legacy and window.at is not None:
@@ -259,12 +249,22 @@ class _Pass:
             self._expired = moment if self._expired is None else min(self._expired, moment)
 
 
+def are_live(expiries: set[float | None], times: list[str], now: int) -> bool:
+    """Whether each of some rows is an event that has not expired, under a key in the one spelling: told by the expiries
+    of all, and by the times that their keys begin with. Where this says no, each row is looked at by itself."""
+    if expiries != _NEVER and (None in expiries or min(expiries) * _NS <= now):  # type: ignore[type-var, operator]
+        return False
+    # Cheaper than a regular expression, and exact: a canonical time with each digit made a 0. None of the pieces is
+    # longer than the shape, so that none can make up for another one.
+    return "".join(times).encode("utf-8", "replace").translate(_DIGITS) == _SHAPE * len(times)
+
+
 def _times(events: list[Event]) -> list[str]:
     """The times that their keys begin with, and the # behind these."""
-    return [event.key[:_TIME_LENGTH] for event in events]
+    return [event.key[:TIME_LENGTH] for event in events]
 
 
-def _runs(times: list[str]) -> Iterator[tuple[int, int]]:
+def runs(times: Sequence[str]) -> Iterator[tuple[int, int]]:
     """From where up to where equal times stand beside each other."""
     end = 0
     for place in compress(count(), map(eq, times, islice(times, 1, None))):

@@ -28,10 +28,15 @@ from eventsourcing_kit.errors import StoreDamaged, StoreNotFound, StoreUnavailab
 from eventsourcing_kit.event import Event
 from eventsourcing_kit.record import COLUMNS, LATE_KEYS_END, READ_COLUMNS, Record
 from eventsourcing_kit.stores.base import BaseStore
+from eventsourcing_kit.stores.columns import read_columns
+from eventsourcing_kit.stores.reading import Window
 from eventsourcing_kit.stores.sqlite_snapshots import FORMAT_WITH_SNAPSHOTS, SQLiteSnapshots
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from datetime import datetime
+
+    from eventsourcing_kit.stores.columns import Columns
 
 __all__ = ["APPLICATION_ID", "FORMAT", "SQLiteStore", "check_library", "error_code"]
 
@@ -133,6 +138,12 @@ class SQLiteStore(BaseStore, SQLiteSnapshots):
                     yield found
                 found = connection.execute(_NEXT_STREAM, (found,)).get
 
+    def read_columns(
+        self, stream: str, *, start: datetime | str | None = None, at: datetime | str | None = None, at_once: int
+    ) -> Iterator[Columns]:
+        window, now = Window.resolve(start=start, at=at), self._clock()
+        return read_columns(self._fields, stream, window, at_once=at_once, url=self.url, legacy=self.legacy, now=now)
+
     def correlations(self) -> Iterator[tuple[str, str, str]]:
         yield from self._selected(_CORRELATIONS, (self._clock() // 1_000_000_000,))
 
@@ -181,7 +192,10 @@ class SQLiteStore(BaseStore, SQLiteSnapshots):
             connection.execute("DELETE FROM events WHERE pk = ? AND sk = ?", (stream, key))
 
     def _rows(self, stream: str, low: str, high: str) -> Iterator[Event]:
-        return starmap(Event, self._selected(_SELECT, (stream, low, high)))
+        return starmap(Event, self._fields(stream, low, high))
+
+    def _fields(self, stream: str, low: str, high: str) -> Iterator[Any]:
+        return self._selected(_SELECT, (stream, low, high))
 
     def _brief_rows(self, stream: str, low: str, high: str) -> Iterator[Event]:
         return self._rows(stream, low, high) if self._path is None else self._many_rows(stream, low, high)

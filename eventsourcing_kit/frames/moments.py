@@ -1,0 +1,66 @@
+"""A column of moments, as records have them: as text, which an Arrow library reads for a whole block at once."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Final
+
+from eventsourcing_kit.moment import from_rfc3339
+
+__all__ = ["Moments", "quick_moment"]
+
+_DIGITS: Final = bytes.maketrans(b"123456789", b"000000000")
+_is_plain = re.compile(rb"0000-00-00T00:00:00(?:\.0{1,9})?(?:Z|\+00:00)?").fullmatch
+
+
+class Moments(list[int | str | None]):
+    """Each is nanoseconds since 1970, or None, or text from a record: RFC 3339, or what an older writer left there."""
+
+    def ns(self) -> list[int | None]:
+        """Each in nanoseconds; None for text that names no moment."""
+        return [_read(each) if isinstance(each, str) else each for each in self]
+
+    def are_plain(self) -> bool:
+        """Whether all are texts which Arrow's own reader takes for the same moments as `from_rfc3339` does; only a day
+        that no month has is null to the one, and an error to the other.
+
+        Told of all at once: with each digit made a 0, few spellings are left. What Arrow would carry on from, a 60th
+        second and the year 0, is no moment here; nor is any other offset plain.
+        """
+        try:
+            lines = "\n".join(self) + "\n"  # type: ignore[arg-type]  # no text: a TypeError
+        except TypeError:
+            return False
+        if ":6" in lines or lines.count("+") != lines.count("+00:00") or "\n0000" in f"\n{lines}":
+            return False
+        shapes = lines.encode("utf-8", "replace").translate(_DIGITS)
+        first = shapes[: shapes.find(b"\n") + 1]
+        # One text with two lines in it would make more lines than there are texts.
+        some = [first[:-1]] if shapes == first * len(self) else shapes[:-1].split(b"\n")
+        return len(some) in (1, len(self)) and all(map(_is_plain, {*some}))
+
+
+def _read(text: str) -> int | None:
+    try:
+        return quick_moment(text)
+    except ValueError:
+        return None
+
+
+def quick_moment(text: str) -> int:
+    """`from_rfc3339` for many moments that share their minutes, at a quarter of its price."""
+    length = len(text)
+    if 22 <= length <= 30 and text[19] == "." and text[-1] == "Z":
+        digits = text[17:19] + text[20:-1]  # of the second and its fraction
+        if digits < "6" and digits.isascii() and digits.isdigit():
+            return _minute(text[:17]) + int(digits) * _POWERS[length]
+    return from_rfc3339(text)
+
+
+_POWERS: Final[tuple[int, ...]] = tuple(10 ** max(0, 30 - length) for length in range(31))
+
+
+@lru_cache(maxsize=4_096)
+def _minute(text: str) -> int:
+    return from_rfc3339(f"{text}00Z")
