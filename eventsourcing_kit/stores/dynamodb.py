@@ -25,9 +25,11 @@ from eventsourcing_kit.errors import IndexNotFound, StoreDamaged, StoreNotFound,
 from eventsourcing_kit.record import COLUMNS, decode, plain_key
 from eventsourcing_kit.stores.base import BaseStore
 from eventsourcing_kit.stores.pages import TAGS, answer_of, asked, keep_bodies, pages, record_of
+from eventsourcing_kit.stores.reading import Window
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+    from datetime import datetime
 
     from mypy_boto3_dynamodb.client import DynamoDBClient
 
@@ -35,18 +37,19 @@ if TYPE_CHECKING:
     from eventsourcing_kit.event import Event
     from eventsourcing_kit.record import Record
     from eventsourcing_kit.snapshot import Snapshot
-    from eventsourcing_kit.stores.contract import Outcome
+    from eventsourcing_kit.stores.contract import Outcome, Readable, ScannedPage
     from eventsourcing_kit.stores.dynamodb_snapshots import SnapshotTable
-    from eventsourcing_kit.stores.pages import Key
+    from eventsourcing_kit.stores.pages import Ask, Key
 
 __all__ = ["DynamoDBStore"]
 
 IN_FLIGHT: Final = 8  # puts of one batch under way at once
+_CONNECTIONS: Final = 32  # kept open, for as many readings at once; none is made before it is needed
 _CONFIG: Final = Config(
     connect_timeout=1,
     read_timeout=5,
     retries={"mode": "standard", "total_max_attempts": 5},
-    max_pool_connections=IN_FLIGHT,
+    max_pool_connections=_CONNECTIONS,
     user_agent_extra="eventsourcing_kit",
 )
 _KEY_SCHEMA: Final = (("pk", "HASH"), ("sk", "RANGE"))
@@ -187,21 +190,43 @@ class DynamoDBStore(BaseStore):
             self._client.delete_item(TableName=self.table, Key={"pk": {"S": stream}, "sk": {"S": key}})
 
     def _rows(self, stream: str, low: str, high: str) -> Iterator[Event]:
+        for events in pages(self._asking(stream, low, high), url=self.url):
+            yield from events
+
+    def _asking(self, stream: str, low: str, high: str) -> Ask:
+        """What asks for the pages of a range of keys."""
         request: dict[str, Any] = {
             "TableName": self.table,
             "KeyConditionExpression": "pk = :stream AND sk BETWEEN :low AND :high",
             "ExpressionAttributeValues": {":stream": {"S": stream}, ":low": {"S": low}, ":high": {"S": high}},
             "ConsistentRead": True,
         }
+        return self._paging(self._client.query, request, "reading")
+
+    def _paging(self, operation: Callable[..., Any], request: dict[str, Any], doing: str) -> Ask:
         if self.page_size is not None:
             request["Limit"] = self.page_size
 
         def ask(key: Key | None) -> Any:
-            with self._translated("reading"):
-                return asked(self._client.query, request if key is None else {**request, "ExclusiveStartKey": key})
+            with self._translated(doing):
+                return asked(operation, request if key is None else {**request, "ExclusiveStartKey": key})
 
-        for events in pages(ask, url=self.url):
-            yield from events
+        return ask
+
+    def ahead(
+        self, streams: Iterable[str], *, start: datetime | str | None = None, at: datetime | str | None = None
+    ) -> Generator[tuple[str, Readable]]:
+        from eventsourcing_kit.stores.ahead import in_flight  # which a function that only appends never loads
+
+        window = Window.resolve(start=start, at=at)
+        return in_flight(streams, self._asking, window, url=self.url, now=self._clock)
+
+    def scanned(self, segment: int, *, of: int, prefix: str = "") -> Iterator[ScannedPage]:
+        from eventsourcing_kit.stores.segments import scan_request, segment_pages  # as above
+
+        request = scan_request(self.table, segment, of=of, prefix=prefix)
+        ask = self._paging(self._client.scan, request, "scanning")
+        return segment_pages(ask, url=self.url, now=self._clock())
 
     def correlations(self) -> Iterator[tuple[str, str, str]]:
         found: dict[str, list[tuple[str, str]]] = {}

@@ -13,7 +13,7 @@ import threading
 from base64 import b64decode
 from concurrent.futures import ThreadPoolExecutor
 from json import JSONDecoder
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self, TypeVar
 from zlib import crc32
 
 import msgspec
@@ -33,7 +33,9 @@ if TYPE_CHECKING:
     Answer = dict[str, Any]
     Ask = Callable[[Key | None], Answer]
 
-__all__ = ["TAGS", "answer_of", "asked", "keep_bodies", "page_of", "pages", "record_of"]
+__all__ = ["TAGS", "answer_of", "asked", "each_page", "keep_bodies", "page_of", "pages", "record_of"]
+
+Content = TypeVar("Content")
 
 TAGS: Final = {"eventDetailZ": "B", "expireRecord": "N"}  # the types of attributes that are no text
 
@@ -222,17 +224,22 @@ def _event(item: _Item) -> Event:
 
 
 def pages(ask: Ask, *, url: str) -> Iterator[Iterable[Event]]:
-    """The events of each page, in order; `ask` brings the answer that begins behind a key, or at the beginning.
+    """The events of each page, in order, as `each_page` and `page_of` bring them."""
+    return each_page(ask, lambda answer: page_of(answer, url=url))
+
+
+def each_page(ask: Ask, read: Callable[[Answer], tuple[Content, Key | None]]) -> Iterator[Content]:
+    """What `read` makes of each page, in order; `ask` brings the answer that begins behind a key, or at the beginning.
 
     The next page is asked for before this one is decoded, by a thread that lives as long as this iteration; never more
-    than one is under way. What goes wrong with it is raised when its turn comes. Raises what `ask` and `page_of` do.
+    than one is under way. What goes wrong with it is raised when its turn comes. Raises what `ask` and `read` do.
     """
     answer = ask(None)
     with _Ahead(ask) as ahead:
         while True:
             ahead.begin(_key_at_end(answer))
-            events, key = page_of(answer, url=url)
-            yield events
+            content, key = read(answer)
+            yield content
             if key is None:
                 return
             answer = ahead.answer(key)

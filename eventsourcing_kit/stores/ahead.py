@@ -1,0 +1,88 @@
+"""Queries in flight: where many streams are read one after another, the next ones are on their way already."""
+
+from __future__ import annotations
+
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from eventsourcing_kit.record import HEAD_KEY
+from eventsourcing_kit.stores.facade import Facade
+from eventsourcing_kit.stores.pages import pages
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterable, Iterator
+    from concurrent.futures import Future
+
+    from eventsourcing_kit.event import Event
+    from eventsourcing_kit.stores.pages import Answer, Ask, Key
+    from eventsourcing_kit.stores.reading import Window
+
+    Asking = Callable[[str, str, str], Ask]  # of a stream and a range of keys
+
+__all__ = ["IN_FLIGHT", "in_flight"]
+
+IN_FLIGHT: Final = 16  # streams, each with one page of at most 1 MB
+
+
+class _Begun(NamedTuple):
+    stream: str
+    first: dict[tuple[str, str], Future[Answer]]  # by range of keys
+
+
+def in_flight(
+    streams: Iterable[str], asking: Asking, window: Window, *, url: str, now: Callable[[], int]
+) -> Generator[tuple[str, Facade]]:
+    """Each stream, with what reads it: see `stores.contract.Ahead`. Not more than `IN_FLIGHT` are asked for ahead."""
+    current: _Begun | None = None
+
+    def rows(stream: str, low: str, high: str) -> Iterator[Event]:
+        ask = asking(stream, low, high)
+        first = current.first.get((low, high)) if current is not None and current.stream == stream else None
+        for events in pages(ask if first is None else _continued(first, ask), url=url):
+            yield from events
+
+    facade = Facade(rows, url=url, now=now)
+    ranges = list(_ranges(window))
+    remaining = iter(streams)
+    waiting: deque[_Begun] = deque()
+    with _Crew(IN_FLIGHT) as pool:
+
+        def begin(count: int) -> None:
+            for stream in islice(remaining, count):
+                asks = {each: asking(stream, *each) for each in ranges}
+                waiting.append(_Begun(stream, {each: pool.submit(ask, None) for each, ask in asks.items()}))
+
+        begin(IN_FLIGHT)
+        while waiting:
+            current = waiting.popleft()
+            begin(1)
+            yield current.stream, facade
+
+
+def _ranges(window: Window) -> Iterator[tuple[str, str]]:
+    """The ranges of keys that `StreamReading` asks for."""
+    if window.start is None:
+        yield window.low, window.high
+        return
+    yield "#", HEAD_KEY
+    if window.low <= window.high:
+        yield window.low, window.high
+
+
+def _continued(first: Future[Answer], ask: Ask) -> Ask:
+    def answer(key: Key | None) -> Answer:
+        return first.result() if key is None else ask(key)
+
+    return answer
+
+
+class _Crew(ThreadPoolExecutor):
+    """Threads that are let go without the requests that wait for one."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__(count, thread_name_prefix="eventsourcing_kit query")
+
+    def __exit__(self, *_: object) -> None:
+        self.shutdown(cancel_futures=True)
