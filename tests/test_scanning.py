@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -186,7 +186,7 @@ def test_a_table_in_any_disorder_gives_the_same_either_way(
 def test_what_lies_before_the_start_is_not_looked_at_either_way() -> None:
     foreign = Record(pk="a", sk="2026-03-01T10:00:00.000+00:00#A", event_id="e-1", event_detail="{}")
     with holding([foreign, Record(pk="a", sk="2026-03-05T00:00:00.000Z#A", event_id="e-2")]) as store:
-        store.layout = [[[("a", foreign.sk), ("a", "2026-03-05T00:00:00.000Z#A")]], *[[[]]] * 3]
+        store.layout = [[[("a", foreign.sk), ("a", "2026-03-05T00:00:00.000Z#A")]]]
         (facts,) = told(LOG, store, way="scan", start="2026-03-02")
         assert facts[1] == [["A", "2026-03-05T00:00:00.000Z#A", "e-2"]]
         assert [facts] == told(LOG, store, way="query", start="2026-03-02")
@@ -196,7 +196,7 @@ def test_a_stream_in_disorder_is_listed_for_a_live_event_behind_that_too() -> No
     rows = [Record(pk="a", sk=f"2026-03-0{day}T00:00:00.000Z#A", event_id="e") for day in (3, 1, 2)]
     rows[0].expire_record = rows[1].expire_record = NOW_NS // 10**9 - 5
     with holding(rows) as store:
-        store.layout = [[[(row.pk, row.sk) for row in rows]], *[[[]]] * 3]
+        store.layout = [[[(row.pk, row.sk) for row in rows]]]
         (facts,) = told(LOG, store, way="scan", allow_incomplete=True)
         assert [facts] == told(LOG, store, way="query", allow_incomplete=True)
 
