@@ -25,7 +25,7 @@ from eventsourcing_kit.faithful import is_same
 from eventsourcing_kit.frames.showing import rebuilt_html, rebuilt_text
 from eventsourcing_kit.moment import to_datetime
 from eventsourcing_kit.progress import watched
-from eventsourcing_kit.scanning import SEGMENTS, Passed, can_scan, in_order, passing, read_ahead
+from eventsourcing_kit.scanning import SEGMENTS, Passed, can_scan, in_order, passing, read_ahead, segments_for
 from eventsourcing_kit.span import Span, exact
 from eventsourcing_kit.watching import RebuildWarning, Watch, damaged, incomplete, skipped
 from eventsourcing_kit.workers import Question, Segments, Task, Workers, check_workers, code_of, shares
@@ -43,8 +43,6 @@ if TYPE_CHECKING:
 __all__ = ["OF_ONE_STREAM", "RebuildWarning", "Rebuilt", "StreamFailure", "rebuild", "rebuild_all", "to_frame"]
 
 Result = TypeVar("Result", default=Any)
-
-_SHARES: Final = 2  # tasks for each worker of one pass, as some take longer than others
 
 
 @dataclass(frozen=True, repr=False)
@@ -331,7 +329,7 @@ class _Several(Generic[Result]):
         return passing(store, fold, segments=range(SEGMENTS), of=SEGMENTS, prefix=prefix)
 
     def _passed_elsewhere(self, prefix: str) -> Generator[Passed]:
-        count = SEGMENTS * _SHARES * self.workers
+        count = segments_for(self.workers)
         shared = (list(range(first, first + SEGMENTS)) for first in range(0, count, SEGMENTS))
         tasks = (Task(segments=Segments(numbers, count, prefix)) for numbers in shared)
         with closing(self._crew().run(tasks)) as frames:

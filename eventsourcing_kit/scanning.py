@@ -30,9 +30,10 @@ if TYPE_CHECKING:
     from eventsourcing_kit.stores.contract import Readable, ScannedPage, Unread
     from eventsourcing_kit.workers import Question
 
-__all__ = ["SEGMENTS", "Passed", "Way", "can_scan", "in_order", "passing", "read_ahead"]
+__all__ = ["SEGMENTS", "Passed", "Way", "can_scan", "in_order", "passing", "read_ahead", "segments_for"]
 
 SEGMENTS: Final = 4  # read in turns by one process: while one is folded, a page of each other one is on its way
+_SHARES: Final = 2  # of so many segments for each of several workers, as some take longer than others
 
 Way = Literal["auto", "scan", "query"]
 Frame = list[Any]
@@ -80,6 +81,11 @@ def _why_not(store: Readable, streams: str | Iterable[str] | None, asked: Questi
 
 def _events_named(asked: Question) -> bool:
     return any(moment is not None and names_event(moment) for moment in (asked.at, asked.known_at, asked.start))
+
+
+def segments_for(workers: int) -> int:
+    """Of how many segments the one pass is."""
+    return SEGMENTS * (1 if workers == 1 else _SHARES * workers)
 
 
 def read_ahead(store: Readable, names: Iterable[str], asked: Question) -> Generator[tuple[str, Readable]]:

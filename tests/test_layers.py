@@ -26,7 +26,7 @@ ROWS = [
     {"importable", "stores.sqlite", "stores.dynamodb"},
     {"stores", "resuming", "watching", "workers"},
     {"scanning"},
-    {"rebuilding", "catalog", "doctor", "migrate", "redrive"},
+    {"rebuilding", "catalog", "costs", "doctor", "migrate", "redrive"},
     {"questions", "trails"},
     {"output", "verifying"},
     {"jobs"},

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from eventsourcing_kit.snapshot import Snapshot
 
 __all__ = [
-    *("Ahead", "Bookkeeping", "Correlated", "Counts", "Outcome", "Readable", "Reading", "Scanning", "ScannedPage"),
-    *("Snapshotting", "Store", "Unread"),
+    *("Ahead", "Bookkeeping", "Correlated", "Counts", "Outcome", "Readable", "Reading"),
+    *("Measured", "Scanning", "ScannedPage", "Snapshotting", "Store", "TableSize", "Unread"),
 ]
 
 
@@ -132,6 +132,23 @@ class Scanning(Readable, Protocol):
         The rows of a stream are expected to stand together, in one segment, by ascending key; who calls has to see
         whether they do. Raises StoreNotFound and StoreUnavailable.
         """
+        ...
+
+
+class TableSize(NamedTuple):
+    """How large a table is said to be, and whether each read unit is paid for."""
+
+    items: int
+    bytes: int
+    on_demand: bool
+
+
+@runtime_checkable
+class Measured(Readable, Protocol):
+    """A store that charges for what is read, and can say how large it is without reading it."""
+
+    def measured(self) -> TableSize:
+        """Raises StoreNotFound and StoreUnavailable."""
         ...
 
 

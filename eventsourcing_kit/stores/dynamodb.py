@@ -24,6 +24,7 @@ from botocore.config import Config
 from eventsourcing_kit.errors import IndexNotFound, StoreDamaged, StoreNotFound, StoreUnavailable
 from eventsourcing_kit.record import COLUMNS, decode, plain_key
 from eventsourcing_kit.stores.base import BaseStore
+from eventsourcing_kit.stores.contract import TableSize
 from eventsourcing_kit.stores.pages import TAGS, answer_of, asked, keep_bodies, pages, record_of
 from eventsourcing_kit.stores.reading import Window
 
@@ -227,6 +228,12 @@ class DynamoDBStore(BaseStore):
         request = scan_request(self.table, segment, of=of, prefix=prefix)
         ask = self._paging(self._client.scan, request, "scanning")
         return segment_pages(ask, url=self.url, now=self._clock())
+
+    def measured(self) -> TableSize:
+        with self._translated("describing the table"):
+            found = self._client.describe_table(TableName=self.table)["Table"]
+        billing = found.get("BillingModeSummary", {}).get("BillingMode")
+        return TableSize(found["ItemCount"], found["TableSizeBytes"], billing == "PAY_PER_REQUEST")
 
     def correlations(self) -> Iterator[tuple[str, str, str]]:
         found: dict[str, list[tuple[str, str]]] = {}
