@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from contextlib import closing
 from dataclasses import astuple, dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Generic, Literal, NamedTuple, cast
 
 from typing_extensions import TypeVar
@@ -40,7 +41,10 @@ if TYPE_CHECKING:
     from eventsourcing_kit.scanning import Way
     from eventsourcing_kit.stores.contract import Readable, Reading, Scanning
 
-__all__ = ["OF_ONE_STREAM", "RebuildWarning", "Rebuilt", "StreamFailure", "rebuild", "rebuild_all", "to_frame"]
+__all__ = [
+    *("OF_ONE_STREAM", "RebuildWarning", "Rebuilt", "Several", "StreamFailure", "outcome_of", "rebuild", "rebuild_all"),
+    "to_frame",
+]
 
 Result = TypeVar("Result", default=Any)
 
@@ -236,7 +240,7 @@ def rebuild_all(
     failed: list[StreamFailure] = [] if failures is None else failures
     resuming = _resuming(projection, store, snapshots, now)
     asked = Question(now, at, known_at, start, allow_incomplete, on_error, snapshots)
-    several = _Several(projection, store, asked, workers, resuming, clock)
+    several = Several(projection, store, asked, workers, resuming, clock)
     if can_scan(way, store, streams, asked):
         outcomes = several.in_one_pass(streams if isinstance(streams, str) else "")
     else:
@@ -258,7 +262,7 @@ OF_ONE_STREAM: Final = (FoldFailed, IncompleteStream, EventNotFound, ForeignKey,
 
 
 @dataclass(frozen=True)
-class _Several(Generic[Result]):
+class Several(Generic[Result]):
     """One question about several streams, each of which has an outcome: its state, or why there is none."""
 
     projection: Projection[Any, Result]
@@ -287,9 +291,14 @@ class _Several(Generic[Result]):
                 # one finds out at which stream.
                 outcomes = self.one_by_one(self.store.streams(prefix))
             else:
-                outcomes = in_order(spool, self._outcome, self.one_by_one)
+                outcomes = in_order(spool, partial(outcome_of, self.projection), self.one_by_one)
             with closing(outcomes):
                 yield from outcomes
+
+    def passed(self, prefix: str) -> Generator[Passed]:
+        """All streams with a prefix as they go by in one pass, in any order. Raises InvalidProjection where a state can
+        not wait in a frame, and FoldCrashed where a process died."""
+        return self._passed_here(prefix) if self.workers == 1 else self._passed_elsewhere(prefix)
 
     def _here(self, names: Iterable[str]) -> Generator[Rebuilt[Result] | StreamFailure]:
         with closing(read_ahead(self.store, names, self.asked)) as streams:
@@ -316,7 +325,7 @@ class _Several(Generic[Result]):
         tasks = (Task(share) for share in shares(names, self.workers))
         with closing(self._crew().run_in_order(tasks)) as frames:
             for frame in frames:
-                yield self._outcome(frame)
+                yield outcome_of(self.projection, frame)
 
     def _passed_here(self, prefix: str) -> Generator[Passed]:
         def fold(store: Readable, stream: str) -> list[Any] | None:
@@ -340,10 +349,6 @@ class _Several(Generic[Result]):
     def _crew(self) -> Workers:
         return Workers(self.projection, self.store, self.asked, count=self.workers, code=code_of(self.projection))
 
-    def _outcome(self, frame: list[Any]) -> Rebuilt[Result] | StreamFailure:
-        kind, *facts = frame
-        return _from_frame(self.projection, facts) if kind == "state" else StreamFailure(facts[0], error_of(facts[1]))
-
 
 def to_frame(projection: Projection[Any, Result], rebuilt: Rebuilt[Result]) -> list[Any]:
     """An answer for another process. Raises InvalidProjection where JSON does not bring the state back as it is."""
@@ -358,6 +363,12 @@ def to_frame(projection: Projection[Any, Result], rebuilt: Rebuilt[Result]) -> l
     last = None if rebuilt.last is None else stored_fields(rebuilt.last)
     warnings = [astuple(warning) for warning in rebuilt.warnings]
     return ["state", rebuilt.stream, text, *moments, rebuilt.events, last, rebuilt.complete, warnings]
+
+
+def outcome_of(projection: Projection[Any, Result], frame: list[Any]) -> Rebuilt[Result] | StreamFailure:
+    """What a frame says: a state, or why there is none."""
+    kind, *facts = frame
+    return _from_frame(projection, facts) if kind == "state" else StreamFailure(facts[0], error_of(facts[1]))
 
 
 def _from_frame(projection: Projection[Any, Result], frame: list[Any]) -> Rebuilt[Result]:

@@ -26,6 +26,7 @@ import msgspec
 
 from eventsourcing_kit.errors import InvalidOption, InvalidStoreURL
 from eventsourcing_kit.fingerprint import NoFingerprint, fingerprint
+from eventsourcing_kit.jobs.answers import forget, known_outcomes, pass_over
 from eventsourcing_kit.jobs.asking import absolute_url, known_when
 from eventsourcing_kit.jobs.manifest import (
     MANIFEST,
@@ -41,6 +42,8 @@ from eventsourcing_kit.jobs.manifest import (
 from eventsourcing_kit.jobs.parts import Asked, Part
 from eventsourcing_kit.moment import from_rfc3339, to_canonical
 from eventsourcing_kit.output import check_output
+from eventsourcing_kit.rebuilding import Several
+from eventsourcing_kit.scanning import can_scan
 from eventsourcing_kit.span import exact
 from eventsourcing_kit.stores import open_store
 from eventsourcing_kit.stores.url import absolute, parse_url
@@ -52,6 +55,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from eventsourcing_kit.projection import Projection
+    from eventsourcing_kit.scanning import Way
     from eventsourcing_kit.stores.contract import Readable
 
 __all__ = ["rebuild_job"]
@@ -76,6 +80,7 @@ def rebuild_job(
     part_format: PartFormat = "jsonl",
     part_streams: int = PART_STREAMS,
     workers: int = 1,
+    way: Way = "auto",
     resume: bool = False,
     progress: Callable[[Manifest, int], object] | None = None,
     clock: Callable[[], int] | None = None,
@@ -116,6 +121,7 @@ def rebuild_job(
         part_format=part_format,
         part_streams=part_streams,
     )
+    tell = progress or _nobody
     _check_format(part_format, part_streams)
     if not resume:
         _check_empty(folder)
@@ -124,14 +130,51 @@ def rebuild_job(
     with journal(folder) as log:
         for left in folder.glob(".part-*.tmp"):  # by a process that was killed
             left.unlink()
-        manifest = before or _begin(folder, asked, store.streams(names) if isinstance(names, str) else names)
+        manifest = before or _begin(folder, asked, _names(projection, store, folder, asked, names, workers, way, tell))
         done = parts_done(folder, manifest)
-        for number, part in _made(projection, store, folder, manifest, done, workers, progress or _nobody):
+        for number, part in _made(projection, store, folder, manifest, done, workers, tell):
             log_part(log, number, part)
             done[number] = part
         manifest = manifest.with_parts([done[number] for number in sorted(done)])
         write_manifest(folder, manifest)
+        forget(folder)
     return manifest
+
+
+def _names(
+    projection: Projection[Any, Any],
+    store: Readable,
+    folder: Path,
+    asked: Manifest,
+    names: str | list[str],
+    workers: int,
+    way: Way,
+    tell: Callable[[Manifest, int], object],
+) -> Iterable[str]:
+    """The streams in order. Where they are read in one pass, their states lie in the folder then."""
+    forget(folder)  # what a job left that had not got as far as a manifest
+    question = _question(asked)
+    if not isinstance(names, str):
+        can_scan(way, store, names, question)  # raises for a way that they can not go
+        return names
+    if can_scan(way, store, names, question):
+        with _as_it_began(store, question.now) as reading:
+            several = Several(projection, reading, question, workers, None, lambda: question.now)
+            found = pass_over(folder, several, names, lambda count: tell(asked, count))
+        if found is not None:
+            return found
+    return store.streams(names)
+
+
+def _question(manifest: Manifest) -> Question:
+    return Question(
+        from_rfc3339(manifest.began),
+        manifest.at,
+        manifest.known_at,
+        manifest.start,
+        manifest.allow_incomplete,
+        "skip" if manifest.on_error == "skip" else "raise",
+    )
 
 
 def _begin(folder: Path, asked: Manifest, names: Iterable[str]) -> Manifest:
@@ -157,14 +200,7 @@ def _made(
     progress: Callable[[Manifest, int], object],
 ) -> Iterator[tuple[int, Part]]:
     """Each part that was not there, with its number, when it is."""
-    question = Question(
-        from_rfc3339(manifest.began),
-        manifest.at,
-        manifest.known_at,
-        manifest.start,
-        manifest.allow_incomplete,
-        "skip" if manifest.on_error == "skip" else "raise",
-    )
+    question = _question(manifest)
     ready = sum(part.streams for part in there.values())
     progress(manifest, ready)
 
@@ -178,13 +214,15 @@ def _made(
         for number, names in _cut(folder, manifest)
         if number not in there
     )
-    if workers > 1:
-        crew = Workers(projection, store, question, count=workers, code=manifest.fingerprint)
-        yield from _by(crew, tasks, tell)
-        return
     with _as_it_began(store, question.now) as reading:
-        for number, task in tasks:
-            yield number, Asked(projection, reading, question).write(task.part or b"", task.streams, tell)
+        asked = Asked(projection, reading, question)
+        with known_outcomes(folder, asked) as outcomes:
+            if workers > 1 and outcomes is None:
+                crew = Workers(projection, store, question, count=workers, code=manifest.fingerprint)
+                yield from _by(crew, tasks, tell)
+                return
+            for number, task in tasks:
+                yield number, asked.write(task.part or b"", task.streams, tell, outcomes)
 
 
 def _by(crew: Workers, tasks: Iterator[tuple[int, Task]], tell: Callable[[str], object]) -> Generator[tuple[int, Part]]:

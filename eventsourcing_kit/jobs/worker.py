@@ -86,8 +86,8 @@ class _Work:
             self._scan(task.segments)
             self._say("end")
         elif task.part is None:
-            for stream in task.streams:
-                self._say(*self._asked.frame(stream))
+            for outcome in self._asked.outcomes(task.streams):
+                self._say(*self._asked.frame(outcome))
             self._say("end")
         else:
             facts = self._asked.write(task.part, task.streams, lambda stream: self._say("done", stream))
@@ -97,7 +97,7 @@ class _Work:
         from eventsourcing_kit.scanning import passing  # which few tasks need
 
         def fold(store: Readable, stream: str) -> list[Any]:
-            return self._asked._replace(store=store).frame(stream)
+            return self._asked.frame(self._asked._replace(store=store).outcome(stream))
 
         store: Any = self._asked.store  # one that can be scanned, or there would be no such task
         for passed in passing(store, fold, segments=segments.numbers, of=segments.of, prefix=segments.prefix):
