@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from eventsourcing_kit.cli.tables import Printer
     from eventsourcing_kit.costs import Estimate
 
-__all__ = ["DryRunOption", "PriceOption", "ReadingWay", "WayOption", "check_costs", "say_costs"]
+__all__ = ["DryRunOption", "PriceOption", "ReadingWay", "WayOption", "check_costs", "dollars", "say_costs"]
 
 
 class ReadingWay(StrEnum):
@@ -78,10 +78,11 @@ def _facts(found: Estimate) -> list[tuple[str, str]]:
     if charged:
         least, most = f"{found.read_units:,}", f"{found.read_units_at_most:,}"
         pairs.append(("read units", least if least == most else f"{least} to {most}"))
-        low, high = _usd(found.usd), _usd(found.usd_at_most)
+        low, high = dollars(found.usd), dollars(found.usd_at_most)
         pairs.append(("cost", low if low == high else f"{low} to {high}"))
     return [*pairs, *(("note", note) for note in found.notes)]
 
 
-def _usd(amount: float) -> str:
+def dollars(amount: float) -> str:
+    """An amount with two digits that say something."""
     return f"${amount:,.2f}" if amount >= 1 or not amount else f"${amount:.2g}" if amount >= 0.0001 else "below $0.0001"

@@ -18,6 +18,7 @@ import json
 import os
 import time
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -94,6 +95,10 @@ def rebuild_job(
     With `resume`, goes on with the job in `folder`, or begins it where none is there. The question has to be the same,
     and moments such as `2h ago` stay what they were; parts that are there, to the byte, are kept.
 
+    `way` is as for `rebuild_all`, and the bytes are the same. In one pass over a table all streams are rebuilt before it
+    is known which there are: until then `progress` is told of a job of 0 `streams`, and how many have gone by; and a
+    job that is stopped until then begins anew. From then on it reads nothing more of the table.
+
     Raises InvalidOption for a folder with something else in it, a job of another question, one that runs already, or
     a library that is missing; errors of workers as `rebuild_all`; InvalidMoment; and StoreError. Whatever it raises,
     the job can be resumed.
@@ -125,12 +130,15 @@ def rebuild_job(
     _check_format(part_format, part_streams)
     if not resume:
         _check_empty(folder)
+    question = _question(asked)
+    scan = can_scan(way, store, streams, question)
+    one_pass = Several(projection, store, question, workers, None, lambda: now) if scan else None
     before = _before(folder, projection, asked) if resume else None
     folder.mkdir(parents=True, exist_ok=True)
     with journal(folder) as log:
         for left in folder.glob(".part-*.tmp"):  # by a process that was killed
             left.unlink()
-        manifest = before or _begin(folder, asked, _names(projection, store, folder, asked, names, workers, way, tell))
+        manifest = before or _begin(folder, asked, _names(folder, store, asked, names, one_pass, tell))
         done = parts_done(folder, manifest)
         for number, part in _made(projection, store, folder, manifest, done, workers, tell):
             log_part(log, number, part)
@@ -142,25 +150,20 @@ def rebuild_job(
 
 
 def _names(
-    projection: Projection[Any, Any],
-    store: Readable,
     folder: Path,
+    store: Readable,
     asked: Manifest,
     names: str | list[str],
-    workers: int,
-    way: Way,
+    one_pass: Several[Any] | None,
     tell: Callable[[Manifest, int], object],
 ) -> Iterable[str]:
     """The streams in order. Where they are read in one pass, their states lie in the folder then."""
     forget(folder)  # what a job left that had not got as far as a manifest
-    question = _question(asked)
     if not isinstance(names, str):
-        can_scan(way, store, names, question)  # raises for a way that they can not go
         return names
-    if can_scan(way, store, names, question):
-        with _as_it_began(store, question.now) as reading:
-            several = Several(projection, reading, question, workers, None, lambda: question.now)
-            found = pass_over(folder, several, names, lambda count: tell(asked, count))
+    if one_pass is not None:
+        with _as_it_began(store, one_pass.asked.now) as reading:
+            found = pass_over(folder, replace(one_pass, store=reading), names, lambda count: tell(asked, count))
         if found is not None:
             return found
     return store.streams(names)
