@@ -95,9 +95,9 @@ def rebuild_job(
     With `resume`, goes on with the job in `folder`, or begins it where none is there. The question has to be the same,
     and moments such as `2h ago` stay what they were; parts that are there, to the byte, are kept.
 
-    `way` is as for `rebuild_all`, and the bytes are the same. In one pass over a table all streams are rebuilt before it
-    is known which there are: until then `progress` is told of a job of 0 `streams`, and how many have gone by; and a
-    job that is stopped until then begins anew. From then on it reads nothing more of the table.
+    `way` is as for `rebuild_all`, and the bytes are the same. In one pass over a table all streams are rebuilt before
+    it is known which there are: until then `progress` is told of a job of 0 `streams`, and how many have gone by; and
+    a job that is stopped until then begins anew. From then on it reads nothing more of the table.
 
     Raises InvalidOption for a folder with something else in it, a job of another question, one that runs already, or
     a library that is missing; errors of workers as `rebuild_all`; InvalidMoment; and StoreError. Whatever it raises,
