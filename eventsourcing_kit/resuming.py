@@ -324,11 +324,12 @@ class Course(Generic[Result]):
             reading, last = self._behind(facts)
             state, folded = self._start.state, facts.folded
             watch.go_on(facts.late, facts.unknown, facts.unknown_types)
-        events = watch.over(self._over(reading))
+        numbered = self._over(reading)
         while True:
             target = self._next_place()
             distance = None if target is None else target - self._number
-            part = projection.fold_counted(islice(events, distance), state, skip=skip)
+            events = watch.over(islice(numbered, distance))  # no further, or it would tell of what comes behind
+            part = projection.fold_counted(events, state, skip=skip)
             state, folded, last = part.state, folded + part.events, part.last or last
             if target is None or self._number < target:
                 break

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from eventsourcing_kit.blocks import in_blocks
 from eventsourcing_kit.moment import to_key_time, to_microseconds
 from eventsourcing_kit.snapshot import Seen
 from eventsourcing_kit.words import many
@@ -36,7 +38,7 @@ class RebuildWarning:
 
 
 class Watch:
-    """Looks at each event on its way into the fold. On the hot path: it compares text and parses nothing."""
+    """Looks at the events on their way into the fold, some ahead of it. On the hot path: it compares text."""
 
     def __init__(self, projection: Projection[Any, Any], known_at_ns: int | None, now: int) -> None:
         self._projection = projection
@@ -45,11 +47,30 @@ class Watch:
         self._next_day: dict[str, str] = {}
         self._found: dict[Kind, _Seen] = {}
         self._unknown: Counter[str] = Counter()
+        self._handled: set[str] = set()  # types known to have a handler
 
     def over(self, events: Iterable[Event]) -> Iterator[Event]:
+        return chain.from_iterable(map(self._seen, in_blocks(events)))
+
+    def _seen(self, block: list[Event]) -> list[Event]:
+        return block if self._are_usual(block) else list(self._looked_at(block))
+
+    def _are_usual(self, block: list[Event]) -> bool:
+        """Whether nothing is to be said of any event of a block. Where this says no, each is looked at by itself."""
+        recorded = [event.recorded_at_text for event in block]
+        keys = [event.key for event in block]
+        if self._known is not None or None in recorded or max(keys) > self._now:
+            return False
+        # The latest of them is not late for the earliest moment, so none is late for its own.
+        earliest = min(keys)
+        day = self._next_day.get(earliest[:10]) or self._day_after(earliest[:10])
+        if day is _NEVER or max(recorded)[:23] > day + earliest[10:23]:  # type: ignore[type-var, index]  # no None
+            return False
+        return {event.type for event in block} <= self._handled
+
+    def _looked_at(self, block: list[Event]) -> Iterator[Event]:
         known, now, next_day = self._known, self._now, self._next_day
-        handled: set[str] = set()
-        for event in events:
+        for event in block:
             recorded = event.recorded_at_text
             key = event.key
             if recorded is None:
@@ -64,9 +85,9 @@ class Watch:
                     self._saw("late", key)
             if key > now:
                 self._saw("future", key)
-            if event.type not in handled:
+            if event.type not in self._handled:
                 if self._projection.handles(event.type):
-                    handled.add(event.type)
+                    self._handled.add(event.type)
                 else:
                     self._unknown[event.type] += 1
                     self._saw("unknown type", key)

@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[1]
 ROWS = [
     {"errors", "faithful", "fingerprint", "inert", "moment", "processes", "progress", "wholefile", "words"},
     {"carried", "checks", "event", "lines", "patches", "spool", "times"},
-    {"record", "models", "places", "upcast"},
+    {"blocks", "record", "models", "places", "upcast"},
     {"snapshot", "envelope", "handler", "stores.pages", "stores.reading", "stores.url", "delivery"},
     {"stores.contract"},
     {"span", "stores.facade", "stores.segments", "stores.sqlite_snapshots", "stores.dynamodb_snapshots"},

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+from itertools import chain, compress, count, islice
+from operator import eq
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
+from eventsourcing_kit.blocks import in_blocks
 from eventsourcing_kit.errors import ForeignKey, StoreDamaged
 from eventsourcing_kit.event import UNREADABLE
 from eventsourcing_kit.moment import KEY_TIME_LENGTH, MAX_NS, MIN_NS, from_rfc3339, to_canonical, to_key_time
@@ -29,6 +32,7 @@ _TIME_LENGTH: Final = KEY_TIME_LENGTH + 1  # with the # behind it
 _SECOND_LENGTH: Final = 19  # YYYY-MM-DDTHH:MM:SS
 _DIGITS: Final = bytes.maketrans(b"123456789", b"000000000")
 _SHAPE: Final = b"0000-00-00T00:00:00.000Z#"
+_NEVER: Final = {None}  # the expiries of events that are kept for ever
 _canonical = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z#", flags=re.ASCII).match
 
 
@@ -87,8 +91,10 @@ class StreamReading:
         # Apart from this object, which holds the iterator: in a circle of the two, a reading that is dropped half way
         # would keep its connection until somebody collects garbage.
         self._pass = _Pass(rows, stream, window, url=url, legacy=legacy, now=now)
-        events = self._pass.legacy_events() if legacy else self._pass.events()
-        self._iterator = (event for event in events if event.type in types) if types else events
+        blocks = self._pass.legacy_blocks() if legacy else self._pass.blocks()
+        if types:
+            blocks = ([event for event in block if event.type in types] for block in blocks)
+        self._iterator = chain.from_iterable(blocks)
 
     def __iter__(self) -> Iterator[Event]:
         return self._iterator
@@ -109,6 +115,7 @@ class _Pass:
         self._keyed = rows
         self._stream = stream
         self._window = window
+        self._times = window.times
         self._url = url
         self._legacy = legacy
         self._now = now
@@ -127,40 +134,53 @@ class _Pass:
         )
         return self._expired if expires > self._now or out_of_window else self._head.first_moment
 
-    def events(self) -> Iterator[Event]:
-        # Every rebuild of every event passes here. The first event of a millisecond waits until the next millisecond
-        # begins; the others of it, if there are any, are put in order with it.
-        first, last = self._window.times
-        time, waiting = "", None
-        others: list[Event] = []
-        for event in self._rows(self._window):
-            following = event.key[:_TIME_LENGTH]
-            # Cheaper than a regular expression, and exact: a canonical time with each digit made a 0.
-            plain = event.expires is None and following.encode("utf-8", "replace").translate(_DIGITS) == _SHAPE
-            if not plain and not self._is_live(event):
-                continue
-            if following == time:
-                others.append(event)
-                continue
-            if waiting is not None:
-                if first < time < last and not others:
-                    yield waiting
-                else:
-                    yield from self._in_order([waiting, *others])
-                    others.clear()
-            time, waiting = following, event
-        if waiting is not None:
-            yield from self._in_order([waiting, *others])
+    def blocks(self) -> Iterator[list[Event]]:
+        """All events, in order. Every rebuild of every event passes here, so that what is usual is told of a whole
+        block at once. The last millisecond of a block waits for the next one, which may have more of it."""
+        waiting: list[Event] = []
+        for block in self._live_blocks():
+            events = waiting + block
+            times = _times(events)
+            whole = len(times) - 1
+            while whole and times[whole - 1] == times[-1]:
+                whole -= 1
+            waiting = events[whole:]
+            if whole:
+                yield self._in_order(events[:whole], times[:whole])
+        if waiting:
+            yield self._in_order(waiting, _times(waiting))
 
-    def _in_order(self, events: list[Event]) -> list[Event]:
-        """The events of one millisecond in their order, without those outside of the window."""
-        time = events[0].key[:_TIME_LENGTH]
-        first, last = self._window.times
-        if not first <= time <= last:
-            return []
-        if len(events) > 1:
-            events.sort(key=self._place)
-        return [event for event in events if self._window.has(self._moment(event))] if time in (first, last) else events
+    def _live_blocks(self) -> Iterator[list[Event]]:
+        for rows in in_blocks(self._rows(self._window)):
+            if self._are_plain(rows):
+                yield rows
+            else:
+                yield from in_blocks(filter(self._is_live, rows))
+
+    def _are_plain(self, rows: list[Event]) -> bool:
+        """Whether each row is an event that has not expired, under a key in the one spelling. Where this says no, each
+        row is looked at by itself."""
+        expiries = {row.expires for row in rows}
+        if expiries != _NEVER and (None in expiries or min(expiries) * _NS <= self._now):  # type: ignore[type-var, operator]
+            return False
+        # Cheaper than a regular expression, and exact: a canonical time with each digit made a 0. None of the pieces is
+        # longer than the shape, so that none can make up for another one.
+        return "".join(_times(rows)).encode("utf-8", "replace").translate(_DIGITS) == _SHAPE * len(rows)
+
+    def _in_order(self, events: list[Event], times: list[str]) -> list[Event]:
+        """Events of whole milliseconds, given in the order of these, in their order: without those outside of the
+        window."""
+        first, last = self._times
+        is_inside = first < times[0] and times[-1] < last
+        if not is_inside:
+            events = [event for event, time in zip(events, times, strict=True) if first <= time <= last]
+            times = _times(events)
+        for begin, end in _runs(times):
+            events[begin:end] = sorted(events[begin:end], key=self._place)
+        if is_inside:
+            return events
+        borders = zip(events, times, strict=True)
+        return [event for event, time in borders if first < time < last or self._window.has(self._moment(event))]
 
     def _is_live(self, event: Event) -> bool:
         """Whether a row is an event that has not expired. What the others tell of the beginning is noted."""
@@ -190,7 +210,10 @@ class _Pass:
             # Keys that do not begin with a digit, as `undefined#Type`: their moment stands only in the event.
             yield from self._keyed(self._stream, max(_AFTER_TIMES, window.high), _HIGHEST)
 
-    def legacy_events(self) -> Iterator[Event]:
+    def legacy_blocks(self) -> Iterator[list[Event]]:
+        yield from in_blocks(self._legacy_events())
+
+    def _legacy_events(self) -> Iterator[Event]:
         live = filter(self._is_live, self._rows(self._window.widened()))
         events = [event for event in live if self._window.has(self._moment(event))]
         events.sort(key=self._place)
@@ -228,3 +251,20 @@ class _Pass:
         if self._window.has(ns):  # the range of keys is a little wider than the window
             moment = to_canonical(ns)
             self._expired = moment if self._expired is None else min(self._expired, moment)
+
+
+def _times(events: list[Event]) -> list[str]:
+    """The times that their keys begin with, and the # behind these."""
+    return [event.key[:_TIME_LENGTH] for event in events]
+
+
+def _runs(times: list[str]) -> Iterator[tuple[int, int]]:
+    """From where up to where equal times stand beside each other."""
+    end = 0
+    for place in compress(count(), map(eq, times, islice(times, 1, None))):
+        if place < end:
+            continue
+        end = place + 2
+        while end < len(times) and times[end] == times[place]:
+            end += 1
+        yield place, end
