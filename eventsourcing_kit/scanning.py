@@ -128,8 +128,8 @@ def passing(
         for each in pages:
             opened.callback(_close, each)
         with ThreadPoolExecutor(len(pages), thread_name_prefix="eventsourcing_kit segment") as pool:
-            begun = list(pool.map(lambda each: [*_first(each)], pages))
-        turns = deque(_Segment(chain(first, rest)) for first, rest in zip(begun, pages, strict=True))
+            begun = zip(pool.map(lambda each: [*_first(each)], pages), pages, strict=True)
+            turns = deque(_Segment(chain(first, rest)) for first, rest in begun)
         while turns:
             segment = turns.popleft()
             page = segment.page
@@ -168,6 +168,7 @@ class _Segment:
             self.page += 1
             self.unread += page.unread
             yield from page.events
+            del page  # or there would be two at a time, while the next one is decoded
 
 
 class _Folding:

@@ -240,6 +240,7 @@ def each_page(ask: Ask, read: Callable[[Answer], tuple[Content, Key | None]]) ->
             ahead.begin(_key_at_end(answer))
             content, key = read(answer)
             yield content
+            del content  # or there would be two at a time, while the next one is decoded
             if key is None:
                 return
             answer = ahead.answer(key)
