@@ -281,14 +281,12 @@ class Several(Generic[Result]):
 
         with Spool(self.store.url) as spool:
             try:
-                with closing(
-                    self._passed_here(prefix) if self.workers == 1 else self._passed_elsewhere(prefix)
-                ) as all_:
-                    for stream, is_live, frame in all_:
+                with closing(self.passed(prefix)) as passed:
+                    for stream, is_live, frame in passed:
                         spool.put(stream, frame, is_live=is_live)
             except (FoldCrashed, InvalidProjection):
-                # Of states that JSON does not bring back none can wait in a spool; where a process died, reading one by
-                # one finds out at which stream.
+                # Other processes can not hand that state over, or one of them died: reading one by one comes to that at
+                # its turn, and tells at which stream.
                 outcomes = self.one_by_one(self.store.streams(prefix))
             else:
                 outcomes = in_order(spool, partial(outcome_of, self.projection), self.one_by_one)
@@ -296,8 +294,8 @@ class Several(Generic[Result]):
                 yield from outcomes
 
     def passed(self, prefix: str) -> Generator[Passed]:
-        """All streams with a prefix as they go by in one pass, in any order. Raises InvalidProjection where a state can
-        not wait in a frame, and FoldCrashed where a process died."""
+        """All streams with a prefix as they go by in one pass, in any order. With workers, raises InvalidProjection
+        where a state can not be handed over, and FoldCrashed where a process died."""
         return self._passed_here(prefix) if self.workers == 1 else self._passed_elsewhere(prefix)
 
     def _here(self, names: Iterable[str]) -> Generator[Rebuilt[Result] | StreamFailure]:
@@ -331,7 +329,9 @@ class Several(Generic[Result]):
         def fold(store: Readable, stream: str) -> list[Any] | None:
             try:
                 return to_frame(self.projection, self._rebuilt(store, stream))
-            except (*OF_ONE_STREAM, SystemExit):  # with all that belongs to it, it is raised when its turn comes
+            except (*OF_ONE_STREAM, InvalidProjection, SystemExit):
+                # An error is raised when its turn comes, with all that belongs to it; and a state that JSON does not
+                # bring back is made once more then. That costs no more than to list all streams and query them.
                 return None
 
         store = cast("Scanning", self.store)  # as `can_scan` has found

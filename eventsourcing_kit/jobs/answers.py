@@ -28,8 +28,8 @@ _COMING: Final = ".answers.tmp"
 
 
 def pass_over(folder: Path, several: Several[Any], prefix: str, tell: Callable[[int], object]) -> Iterator[str] | None:
-    """Reads all streams with a prefix in one pass, and gives their names in order. None where the states can not wait
-    in a file, or a process died: then they have to be read one by one. `tell` hears how many have gone by."""
+    """Reads all streams with a prefix in one pass, and gives their names in order. None where workers can not hand over
+    a state, or one of them died: then they have to be read one by one. `tell` hears how many have gone by."""
     from eventsourcing_kit.spool import Spool  # SQLite, which importing the kit does not load
 
     url = several.store.url
