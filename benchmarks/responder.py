@@ -19,7 +19,7 @@ import time
 import zlib
 from contextlib import contextmanager
 from statistics import median
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import boto3
 import msgspec
@@ -124,8 +124,8 @@ def _store(endpoint: str) -> BaseStore:
 # The responder
 
 
-def _answers(count: int) -> Iterator[bytes]:
-    """HTTP answers, page by page. Each one's key says which number the next one has."""
+def _answers(count: int) -> Iterator[_Page]:
+    """HTTP answers, page by page, whose keys say which number the next one has; and the last event alone."""
     items: list[dict[str, Any]] = []
     size = 0
     number = 0
@@ -136,11 +136,27 @@ def _answers(count: int) -> Iterator[bytes]:
         length = len(msgspec.json.encode(item))
         if size + length > PAGE:
             number += 1
-            yield _answer(items, {"pk": {"S": _STREAM}, "sk": {"S": f"page {number}"}})
+            yield _Page.of(items, {"pk": {"S": _STREAM}, "sk": {"S": f"page {number}"}})
             items, size = [], 0
         items.append(item)
         size += length
-    yield _answer(items, None)
+    yield _Page.of(items, None)
+    yield _Page.of(items[-1:], None)
+
+
+_BRIEF: Final = ("sk", "detailType", "eventDetail", "recordedAt", "digest")
+
+
+class _Page(NamedTuple):
+    """One page as DynamoDB answers it, with all attributes and with those that the kit asks for in its projection."""
+
+    whole: bytes
+    brief: bytes
+
+    @classmethod
+    def of(cls, items: list[dict[str, Any]], key: object) -> _Page:
+        brief = [{name: item[name] for name in _BRIEF} for item in items]
+        return cls(_answer(items, key), _answer(brief, key))
 
 
 def _answer(items: list[dict[str, Any]], key: object) -> bytes:
@@ -154,7 +170,7 @@ def _answer(items: list[dict[str, Any]], key: object) -> bytes:
 
 
 @contextmanager
-def _responder(answers: list[bytes], latency: float) -> Iterator[str]:
+def _responder(answers: list[_Page], latency: float) -> Iterator[str]:
     """Its endpoint. A process of its own, or it would take this one's time."""
     context = multiprocessing.get_context("fork")  # which hands the pages over without copying them
     here, there = context.Pipe()
@@ -167,13 +183,13 @@ def _responder(answers: list[bytes], latency: float) -> Iterator[str]:
         process.join()
 
 
-def _respond(answers: list[bytes], latency: float, pipe: Connection) -> None:
+def _respond(answers: list[_Page], latency: float, pipe: Connection) -> None:
     class Handler(socketserver.StreamRequestHandler):
         def handle(self) -> None:
             while request := self._request():
                 time.sleep(latency)
-                place = request.get("ExclusiveStartKey", {}).get("sk", {}).get("S", "page 0")
-                self.connection.sendall(answers[int(place.removeprefix("page "))])
+                page = answers[_place(request)]
+                self.connection.sendall(page.brief if "ProjectionExpression" in request else page.whole)
 
         def _request(self) -> dict[str, Any]:
             length = 0
@@ -190,6 +206,13 @@ def _respond(answers: list[bytes], latency: float, pipe: Connection) -> None:
     with Server(("127.0.0.1", 0), Handler) as server:
         pipe.send(server.server_address[1])
         server.serve_forever()
+
+
+def _place(request: dict[str, Any]) -> int:
+    """Which page is asked for: one behind a key, the last event alone by its own key, or the first."""
+    if "ExclusiveStartKey" in request:
+        return int(request["ExclusiveStartKey"]["sk"]["S"].removeprefix("page "))
+    return -1 if "2026" in json.dumps(request["ExpressionAttributeValues"]) else 0
 
 
 def _options() -> argparse.Namespace:

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, Protocol, cas
 import msgspec
 from typing_extensions import TypeVar  # with a default: the result is the state, unless there is a key
 
+from eventsourcing_kit.brief import KEPT, whole
 from eventsourcing_kit.errors import FoldFailed, InvalidProjection
 from eventsourcing_kit.handler import Handler, NotAKeyError, NothingReturnedError, explain
 from eventsourcing_kit.models import is_model, reader_for
+from eventsourcing_kit.needs import asks_only
 from eventsourcing_kit.upcast import Upcasters
 
 if TYPE_CHECKING:
@@ -126,6 +128,15 @@ class Projection(Generic[State, Result]):
         """What `initial` makes."""
         return type(self._initial())
 
+    @cached_property
+    def asks_little(self) -> bool:
+        """Whether its functions can be told to ask for nothing but `brief.KEPT`, and to keep no event."""
+        if self._upcasters.steps:
+            return False
+        handlers = [*self._handlers.values(), *([self._other] if self._other else [])]
+        is_brief = all(asks_only(handler.function, 1, KEPT) for handler in handlers)
+        return is_brief and (self._key is None or asks_only(self._key, 0, KEPT))
+
     def stored_types(self, type: str) -> frozenset[str]:  # noqa: A002 - the field's name
         """The types under which events for the handler of `type` may stand in a store: itself, and upcast ones."""
         return self._upcasters.sources(type)
@@ -174,6 +185,7 @@ class Projection(Generic[State, Result]):
                     raise InvalidProjection(self.name, "there is a handler for all other types already")
                 self._other = handler
             self._routes.clear()
+            self.__dict__.pop("asks_little", None)
             return function
 
         return register
@@ -327,7 +339,7 @@ class Projection(Generic[State, Result]):
             projection=self.name, stream=event.stream, key=event.key, event_id=event.id, reason=reason, fields=fields
         )
         failed.__cause__ = cause
-        failed.event, failed.state = event, before
+        failed.event, failed.state = whole(event), before
         if skip is None:
             raise failed from cause
         skip(failed)

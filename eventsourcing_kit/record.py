@@ -30,6 +30,7 @@ __all__ = [
     "HEAD_KEY",
     "LATE_AFTER",
     "LATE_KEY",
+    "LATE_KEYS_END",
     "MAX_CORRELATION",
     "MAX_ITEM",
     "MAX_KEY",
@@ -64,6 +65,7 @@ COMPRESS_ABOVE: Final = 100 * 1024
 
 HEAD_KEY: Final = "#head"
 LATE_KEY: Final = "#late#"  # what the key of a marker of a late event begins with
+LATE_KEYS_END: Final = LATE_KEY + "~"  # behind the keys of all markers, and before those of events
 LATE_AFTER: Final = timedelta(hours=24)  # an event recorded later than this behind its moment is called late
 _TWIN_SUFFIX: Final = 18  # "##" and 16 hex digits
 _DIGITS: Final = 21  # bytes of a number, at most
@@ -224,7 +226,7 @@ def encode_late(record: Record, *, recorded_at: str, with_digest: bool) -> Recor
 
 def late_keys(since: str) -> tuple[str, str]:
     """The range of the keys of all markers recorded at or behind `since`, spelled as `recordedAt` is."""
-    return LATE_KEY + since, LATE_KEY + "~"
+    return LATE_KEY + since, LATE_KEYS_END
 
 
 def plain_key(event: Event) -> str:

@@ -93,12 +93,15 @@ class Span:
     def at_ns(self) -> int | None:
         return None if self.at is None else self.at.ns
 
-    def read(self) -> Reading:
-        """The reading that the span lies in; `cut` takes off what events named as its ends leave out."""
+    def read(self, *, in_brief: bool = False) -> Reading:
+        """The reading that the span lies in; `cut` takes off what events named as its ends leave out. In brief: of
+        events that fetch what is hardly ever asked for, where the store has them."""
         start, at = self.start, self.at
-        return self.store.read(
+        read = getattr(self.store, "read_in_brief", self.store.read) if in_brief else self.store.read
+        reading: Reading = read(
             self.stream, start=None if start is None else start.moment, at=None if at is None else at.moment
         )
+        return reading
 
     def cut(self, events: Iterable[Event]) -> Iterable[Event]:
         """Without what comes before the event that is `start`, and behind the one that is `at`."""

@@ -225,6 +225,18 @@ def test_a_long_stream_is_asked_for_page_by_page(
     assert len(proxy.asked) == 4
 
 
+@pytest.mark.parametrize("reading", ["read", "read_in_brief"])
+def test_many_markers_of_late_events_are_passed_over(
+    dynamodb_url: str, proxied: DynamoDBStore, proxy: LossyProxy, reading: str
+) -> None:
+    with open_store(dynamodb_url, clock=Clock("2026-03-09T12:00:00Z")) as store:
+        store.append_many(event("Grew", n=n, time=f"2026-03-01T11:{n:02d}:00Z") for n in range(50))
+    proxied.page_size = 10
+    found = list(getattr(proxied, reading)("order-17"))
+    assert [each.data["n"] for each in found] == list(range(50))
+    assert len(proxy.asked) == 1 + 5 + 1  # a page of markers, the events, and that there are no more
+
+
 # The table
 
 

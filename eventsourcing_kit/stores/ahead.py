@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from eventsourcing_kit.record import HEAD_KEY
 from eventsourcing_kit.stores.facade import Facade
-from eventsourcing_kit.stores.pages import pages
+from eventsourcing_kit.stores.pages import page_of, pages
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
@@ -40,8 +40,8 @@ def in_flight(
     def rows(stream: str, low: str, high: str) -> Iterator[Event]:
         ask = asking(stream, low, high)
         first = current.first.get((low, high)) if current is not None and current.stream == stream else None
-        for events in pages(ask if first is None else _continued(first, ask), url=url):
-            yield from events
+        each = pages(ask if first is None else _continued(first, ask), lambda answer: page_of(answer, url=url))
+        yield from chain.from_iterable(each)
 
     facade = Facade(rows, url=url, now=now)
     ranges = list(_ranges(window))

@@ -6,13 +6,12 @@ lost is recognised by its `putToken` when it is tried again.
 
 from __future__ import annotations
 
-import random
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import cached_property
-from itertools import islice
+from functools import cached_property, partial
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
@@ -21,11 +20,11 @@ import botocore.exceptions
 import msgspec
 from botocore.config import Config
 
-from eventsourcing_kit.errors import IndexNotFound, StoreDamaged, StoreNotFound, StoreUnavailable
-from eventsourcing_kit.record import COLUMNS, decode, plain_key
+from eventsourcing_kit.errors import StoreDamaged, StoreNotFound, StoreUnavailable
+from eventsourcing_kit.record import COLUMNS, LATE_KEY, LATE_KEYS_END, plain_key
 from eventsourcing_kit.stores.base import BaseStore
 from eventsourcing_kit.stores.contract import TableSize
-from eventsourcing_kit.stores.pages import TAGS, answer_of, asked, keep_bodies, pages, record_of
+from eventsourcing_kit.stores.pages import TAGS, answer_of, asked, items_of, keep_bodies, page_of, pages, record_of
 from eventsourcing_kit.stores.reading import Window
 
 if TYPE_CHECKING:
@@ -39,8 +38,9 @@ if TYPE_CHECKING:
     from eventsourcing_kit.record import Record
     from eventsourcing_kit.snapshot import Snapshot
     from eventsourcing_kit.stores.contract import Outcome, Readable, ScannedPage
+    from eventsourcing_kit.stores.dynamodb_index import CorrelationIndex
     from eventsourcing_kit.stores.dynamodb_snapshots import SnapshotTable
-    from eventsourcing_kit.stores.pages import Ask, Key
+    from eventsourcing_kit.stores.pages import Answer, Ask, Key, Query
 
 __all__ = ["DynamoDBStore"]
 
@@ -56,9 +56,6 @@ _CONFIG: Final = Config(
 _KEY_SCHEMA: Final = (("pk", "HASH"), ("sk", "RANGE"))
 _INDEX: Final = "correlationId"  # the index bears the name of its attribute
 _INDEX_KEY_SCHEMA: Final = ((_INDEX, "HASH"), ("sk", "RANGE"))
-_KEYS_OF_A_BATCH: Final = 100
-_MOST_TRIES: Final = 5  # of a batch of which nothing at all came back
-_LONGEST_PAUSE: Final = 20.0  # seconds, as botocore's
 _LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 
 
@@ -120,7 +117,7 @@ class DynamoDBStore(BaseStore):
     def streams(self, prefix: str = "") -> Iterator[str]:
         found: set[str] = set()
         with self._translated("listing streams"):
-            for item in self._items(self._client.scan, self._scan(), "listing streams"):
+            for item in items_of(self._client.scan, self._scan(), url=self.url, doing="listing streams"):
                 found.add(item["pk"]["S"])
         yield from sorted(stream for stream in found if stream.startswith(prefix))
 
@@ -191,43 +188,72 @@ class DynamoDBStore(BaseStore):
             self._client.delete_item(TableName=self.table, Key={"pk": {"S": stream}, "sk": {"S": key}})
 
     def _rows(self, stream: str, low: str, high: str) -> Iterator[Event]:
-        for events in pages(self._asking(stream, low, high), url=self.url):
-            yield from events
+        return self._pages(self._query(stream, low, high))
 
-    def _asking(self, stream: str, low: str, high: str) -> Ask:
-        """What asks for the pages of a range of keys."""
+    def _event_rows(self, stream: str, low: str, high: str) -> Iterator[Event]:
+        return self._pages(self._query_of_events(stream, low, high))
+
+    def _brief_rows(self, stream: str, low: str, high: str) -> Iterator[Event]:
+        from eventsourcing_kit.brief import Rest  # which a function that only appends never loads
+        from eventsourcing_kit.stores.brief_pages import BriefPages
+
+        rest = Rest(partial(self._rows, stream), high, url=self.url)
+        found = BriefPages(stream, self._query_of_events(stream, low, high), rest, url=self.url)
+        yield from chain.from_iterable(pages(found.ask, found.page))
+
+    def _pages(self, query: Query) -> Iterator[Event]:
+        yield from chain.from_iterable(pages(_paging(query), lambda answer: page_of(answer, url=self.url)))
+
+    def _query(self, stream: str, low: str, high: str) -> Query:
+        """What asks for a page of a range of keys, with the members given beside those of each such request."""
         request: dict[str, Any] = {
             "TableName": self.table,
             "KeyConditionExpression": "pk = :stream AND sk BETWEEN :low AND :high",
             "ExpressionAttributeValues": {":stream": {"S": stream}, ":low": {"S": low}, ":high": {"S": high}},
             "ConsistentRead": True,
         }
-        return self._paging(self._client.query, request, "reading")
+        return self._asks(self._client.query, request, "reading")
 
-    def _paging(self, operation: Callable[..., Any], request: dict[str, Any], doing: str) -> Ask:
+    def _asks(self, operation: Callable[..., Any], request: dict[str, Any], doing: str) -> Query:
         if self.page_size is not None:
             request["Limit"] = self.page_size
 
-        def ask(key: Key | None) -> Any:
+        def query(more: dict[str, Any]) -> Answer:
             with self._translated(doing):
-                return asked(operation, request if key is None else {**request, "ExclusiveStartKey": key})
+                return asked(operation, request | more)
 
-        return ask
+        return query
+
+    def _query_of_events(self, stream: str, low: str, high: str) -> Query:
+        """As `_query`. A page that ends among the markers of late events is the last with any: there may be many."""
+        query = self._query(stream, low, high)
+
+        def past_markers(more: dict[str, Any]) -> Answer:
+            key = more.get("ExclusiveStartKey")
+            if key is None or not key["sk"]["S"].startswith(LATE_KEY) or high <= LATE_KEYS_END:
+                return query(more)
+            others = {name: value for name, value in more.items() if name != "ExclusiveStartKey"}
+            return self._query(stream, LATE_KEYS_END, high)(others)
+
+        return past_markers
 
     def ahead(
         self, streams: Iterable[str], *, start: datetime | str | None = None, at: datetime | str | None = None
     ) -> Generator[tuple[str, Readable]]:
         from eventsourcing_kit.stores.ahead import in_flight  # which a function that only appends never loads
 
+        def asking(stream: str, low: str, high: str) -> Ask:
+            return _paging(self._query_of_events(stream, low, high))
+
         window = Window.resolve(start=start, at=at)
-        return in_flight(streams, self._asking, window, url=self.url, now=self._clock)
+        return in_flight(streams, asking, window, url=self.url, now=self._clock)
 
     def scanned(self, segment: int, *, of: int, prefix: str = "") -> Iterator[ScannedPage]:
         from eventsourcing_kit.stores.segments import scan_request, segment_pages  # as above
 
         request = scan_request(self.table, segment, of=of, prefix=prefix)
-        ask = self._paging(self._client.scan, request, "scanning")
-        return segment_pages(ask, url=self.url, now=self._clock())
+        scan = self._asks(self._client.scan, request, "scanning")
+        return segment_pages(_paging(scan), url=self.url, now=self._clock())
 
     def measured(self) -> TableSize:
         with self._translated("describing the table"):
@@ -236,76 +262,16 @@ class DynamoDBStore(BaseStore):
         return TableSize(found["ItemCount"], found["TableSizeBytes"], billing == "PAY_PER_REQUEST")
 
     def correlations(self) -> Iterator[tuple[str, str, str]]:
-        found: dict[str, list[tuple[str, str]]] = {}
-        for item in self._pages_of_index(self._client.scan, {}):
-            found.setdefault(item[_INDEX]["S"], []).append((item["pk"]["S"], item["sk"]["S"]))
-        for correlation_id in sorted(found):  # by code point, which is the order of bytes in UTF-8
-            for stream, key in found[correlation_id]:
-                yield correlation_id, stream, key
+        return self._index.correlations()
 
     def _correlated(self, correlation_id: str) -> Iterator[Event]:
-        request = {
-            "KeyConditionExpression": f"{_INDEX} = :id",
-            "ExpressionAttributeValues": {":id": {"S": correlation_id}},
-        }
-        keys = ({"pk": item["pk"], "sk": item["sk"]} for item in self._pages_of_index(self._client.query, request))
-        while batch := list(islice(keys, _KEYS_OF_A_BATCH)):
-            yield from self._get(batch)
+        return self._index.correlated(correlation_id)
 
-    def _pages_of_index(self, operation: Callable[..., Any], request: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        request = {"TableName": self.table, "IndexName": _INDEX, **request}
-        doing = "reading the index"
-        with self._translated(doing):
-            try:
-                yield from self._items(operation, request, doing)
-            except botocore.exceptions.ClientError as error:
-                if self._lacks_index(_code(error)):
-                    raise IndexNotFound(self.url, index=_INDEX) from error
-                raise
+    @cached_property
+    def _index(self) -> CorrelationIndex:
+        from eventsourcing_kit.stores.dynamodb_index import CorrelationIndex  # as above
 
-    def _items(self, operation: Callable[..., Any], request: dict[str, Any], doing: str) -> Iterator[dict[str, Any]]:
-        """The items of all pages, as DynamoDB's JSON has them."""
-        while True:
-            page = answer_of(asked(operation, request), url=self.url, doing=doing)
-            yield from page["Items"]
-            if "LastEvaluatedKey" not in page:
-                return
-            request = {**request, "ExclusiveStartKey": page["LastEvaluatedKey"]}
-
-    def _lacks_index(self, code: str) -> bool:
-        """Whether a request to the index, which is sound where there is one, failed for want of it. Servers differ in
-        how they say so; where it sounds as if the table were not there, the table is asked."""
-        if code != "ResourceNotFoundException":
-            return code == "ValidationException"
-        values: Any = {":stream": {"S": "-"}}
-        try:
-            self._client.query(
-                TableName=self.table,
-                KeyConditionExpression="pk = :stream",
-                ExpressionAttributeValues=values,
-                Limit=1,
-            )
-        except botocore.exceptions.ClientError:
-            return False
-        return True
-
-    def _get(self, keys: list[dict[str, Any]]) -> Iterator[Event]:
-        """The items of up to 100 keys. What DynamoDB leaves undone, as it answers 16 MB at most, is asked for again."""
-        tries = 0
-        while keys:
-            with self._translated("reading"):
-                answer = self._client.batch_get_item(RequestItems={self.table: {"Keys": keys, "ConsistentRead": True}})
-            items: list[dict[str, Any]] = answer["Responses"].get(self.table, [])
-            for item in items:
-                yield decode(record_of(item, url=self.url))
-            left: Any = answer.get("UnprocessedKeys", {}).get(self.table, {})
-            keys = left.get("Keys", [])
-            tries = 0 if items else tries + 1
-            if keys and tries == _MOST_TRIES:
-                raise StoreUnavailable(self.url, code=f"nothing came back in {tries} tries", doing="reading")
-            if keys and not items:
-                # botocore tries again what fails. Where all keys stay undone the call succeeds, so the pause is ours.
-                self._sleep(min(_LONGEST_PAUSE, random.random() * 2**tries))  # noqa: S311 - no secret
+        return CorrelationIndex(self._client, self.table, url=self.url, translated=self._translated, sleep=self._sleep)
 
     def create_snapshots_table(self) -> None:
         self._snapshots.create()
@@ -367,6 +333,13 @@ class DynamoDBStore(BaseStore):
             raise StoreUnavailable(self.url, code=_code(error), doing=doing) from error
         except (botocore.exceptions.BotoCoreError, botocore.exceptions.HTTPClientError) as error:
             raise StoreUnavailable(self.url, code=type(error).__name__, doing=doing) from error
+
+
+def _paging(query: Query) -> Ask:
+    def ask(key: Key | None) -> Answer:
+        return query({} if key is None else {"ExclusiveStartKey": key})
+
+    return ask
 
 
 def _to_item(record: Record) -> dict[str, Any]:

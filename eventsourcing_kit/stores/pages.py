@@ -31,9 +31,27 @@ if TYPE_CHECKING:
 
     Key = dict[str, dict[str, str]]
     Answer = dict[str, Any]
+    Item = dict[str, Any]
     Ask = Callable[[Key | None], Answer]
+    Query = Callable[[dict[str, Any]], Answer]
 
-__all__ = ["TAGS", "answer_of", "asked", "each_page", "keep_bodies", "page_of", "pages", "record_of"]
+__all__ = [
+    "NO_DETAIL",
+    "NO_TEXT",
+    "TAGS",
+    "Bytes",
+    "Number",
+    "Page",
+    "Text",
+    "answer_of",
+    "asked",
+    "body_of",
+    "items_of",
+    "keep_bodies",
+    "page_of",
+    "pages",
+    "record_of",
+]
 
 Content = TypeVar("Content")
 
@@ -90,7 +108,7 @@ class Page(NamedTuple):
 
 def page_of(answer: Answer, *, url: str) -> Page:
     """The events of an answer. Raises StoreUnavailable; and, where the turn of a bad item comes, StoreDamaged."""
-    body = _body(answer, url, "reading")
+    body = body_of(answer, url, "reading")
     if body is not None:
         try:
             page = _PAGES.decode(body)
@@ -103,10 +121,21 @@ def page_of(answer: Answer, *, url: str) -> Page:
 
 def answer_of(answer: Answer, *, url: str, doing: str) -> Answer:
     """An answer as botocore would have parsed it, but for bytes, which are in base64. Raises StoreUnavailable."""
-    return _unpacked(answer, _body(answer, url, doing), url, doing)
+    return _unpacked(answer, body_of(answer, url, doing), url, doing)
 
 
-def _body(answer: Answer, url: str, doing: str) -> bytes | None:
+def items_of(operation: Callable[..., Any], request: dict[str, Any], *, url: str, doing: str) -> Iterator[Item]:
+    """The items of all pages, as DynamoDB's JSON has them. Raises as the client does, and StoreUnavailable."""
+    while True:
+        page = answer_of(asked(operation, request), url=url, doing=doing)
+        yield from page["Items"]
+        if "LastEvaluatedKey" not in page:
+            return
+        request = {**request, "ExclusiveStartKey": page["LastEvaluatedKey"]}
+
+
+def body_of(answer: Answer, url: str, doing: str) -> bytes | None:
+    """The bytes of an answer; None where botocore has parsed it. Raises StoreUnavailable where they are damaged."""
     body: bytes | None = answer.get(_BODY)
     if body is not None:
         checksum = answer["ResponseMetadata"]["HTTPHeaders"].get("x-amz-crc32")
@@ -147,46 +176,46 @@ def record_of(item: dict[str, Any], *, url: str) -> Record:
     return Record(**values)
 
 
-class _Text(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
+class Text(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     S: str
 
 
-class _Number(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
+class Number(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     N: str
 
 
-class _Bytes(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
+class Bytes(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     B: bytes
 
 
 # What stands for an attribute that an item lacks, as `record.decode` reads it: so that each is asked in one way.
-_NO_TEXT: Final = _Text(None)  # type: ignore[arg-type]  # made here only; a decoded one is text
-_EMPTY: Final = _Text("")
-_NO_DETAIL: Final = _Text("{}")
+NO_TEXT: Final = Text(None)  # type: ignore[arg-type]  # made here only; a decoded one is text
+_EMPTY: Final = Text("")
+NO_DETAIL: Final = Text("{}")
 
 
 class _Item(msgspec.Struct, gc=False):
     """The attributes of `record.COLUMNS`, in their own spelling; all others are passed over."""
 
-    pk: _Text
-    sk: _Text
-    primaryKey: _Text = _NO_TEXT  # noqa: N815 - the attributes' names, as below
-    detailType: _Text = _NO_TEXT  # noqa: N815
-    eventId: _Text = _EMPTY  # noqa: N815
-    source: _Text = _EMPTY
-    eventTime: _Text = _EMPTY  # noqa: N815
-    eventDetail: _Text = _NO_DETAIL  # noqa: N815
-    eventDetailZ: _Bytes | None = None  # noqa: N815
-    recordedAt: _Text = _NO_TEXT  # noqa: N815
-    digest: _Text = _NO_TEXT
-    putToken: _Text = _NO_TEXT  # noqa: N815
-    expireRecord: _Number | None = None  # noqa: N815
-    correlationId: _Text = _NO_TEXT  # noqa: N815
-    causationId: _Text = _NO_TEXT  # noqa: N815
-    replayName: _Text = _NO_TEXT  # noqa: N815
-    account: _Text = _NO_TEXT
-    region: _Text = _NO_TEXT
-    resources: _Text = _NO_TEXT
+    pk: Text
+    sk: Text
+    primaryKey: Text = NO_TEXT  # noqa: N815 - the attributes' names, as below
+    detailType: Text = NO_TEXT  # noqa: N815
+    eventId: Text = _EMPTY  # noqa: N815
+    source: Text = _EMPTY
+    eventTime: Text = _EMPTY  # noqa: N815
+    eventDetail: Text = NO_DETAIL  # noqa: N815
+    eventDetailZ: Bytes | None = None  # noqa: N815
+    recordedAt: Text = NO_TEXT  # noqa: N815
+    digest: Text = NO_TEXT
+    putToken: Text = NO_TEXT  # noqa: N815
+    expireRecord: Number | None = None  # noqa: N815
+    correlationId: Text = NO_TEXT  # noqa: N815
+    causationId: Text = NO_TEXT  # noqa: N815
+    replayName: Text = NO_TEXT  # noqa: N815
+    account: Text = NO_TEXT
+    region: Text = NO_TEXT
+    resources: Text = NO_TEXT
 
 
 class _Items(msgspec.Struct, gc=False):
@@ -223,16 +252,12 @@ def _event(item: _Item) -> Event:
 # One answer after another
 
 
-def pages(ask: Ask, *, url: str) -> Iterator[Iterable[Event]]:
-    """The events of each page, in order, as `each_page` and `page_of` bring them."""
-    return each_page(ask, lambda answer: page_of(answer, url=url))
-
-
-def each_page(ask: Ask, read: Callable[[Answer], tuple[Content, Key | None]]) -> Iterator[Content]:
-    """What `read` makes of each page, in order; `ask` brings the answer that begins behind a key, or at the beginning.
+def pages(ask: Ask, read: Callable[[Answer], tuple[Content, Key | None]]) -> Iterator[Content]:
+    """What is in each page, in order; `ask` brings the answer that begins behind a key, or at the beginning, and `read`
+    tells what is in it.
 
     The next page is asked for before this one is decoded, by a thread that lives as long as this iteration; never more
-    than one is under way. What goes wrong with it is raised when its turn comes. Raises what `ask` and `read` do.
+    than one is under way. What goes wrong with it is raised when its turn comes. Raises what both do.
     """
     answer = ask(None)
     with _Ahead(ask) as ahead:

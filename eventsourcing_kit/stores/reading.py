@@ -138,26 +138,32 @@ class _Pass:
         """All events, in order. Every rebuild of every event passes here, so that what is usual is told of a whole
         block at once. The last millisecond of a block waits for the next one, which may have more of it."""
         waiting: list[Event] = []
-        for block in self._live_blocks():
-            events = waiting + block
-            times = _times(events)
-            whole = len(times) - 1
-            while whole and times[whole - 1] == times[-1]:
+        times: list[str] = []
+        for events, behind in self._live_blocks():
+            if waiting:
+                events[:0] = waiting
+                behind[:0] = times
+            whole = len(behind) - 1
+            while whole and behind[whole - 1] == behind[-1]:
                 whole -= 1
-            waiting = events[whole:]
-            if whole:
-                yield self._in_order(events[:whole], times[:whole])
+            waiting, times = events[whole:], behind[whole:]
+            del events[whole:], behind[whole:]
+            if events:
+                yield self._in_order(events, behind)
         if waiting:
-            yield self._in_order(waiting, _times(waiting))
+            yield self._in_order(waiting, times)
 
-    def _live_blocks(self) -> Iterator[list[Event]]:
+    def _live_blocks(self) -> Iterator[tuple[list[Event], list[str]]]:
+        """Events, and the times that their keys begin with."""
         for rows in in_blocks(self._rows(self._window)):
-            if self._are_plain(rows):
-                yield rows
+            times = _times(rows)
+            if self._are_plain(rows, times):
+                yield rows, times
             else:
-                yield from in_blocks(filter(self._is_live, rows))
+                for events in in_blocks(filter(self._is_live, rows)):
+                    yield events, _times(events)
 
-    def _are_plain(self, rows: list[Event]) -> bool:
+    def _are_plain(self, rows: list[Event], times: list[str]) -> bool:
         """Whether each row is an event that has not expired, under a key in the one spelling. Where this says no, each
         row is looked at by itself."""
         expiries = {row.expires for row in rows}
@@ -165,7 +171,7 @@ class _Pass:
             return False
         # Cheaper than a regular expression, and exact: a canonical time with each digit made a 0. None of the pieces is
         # longer than the shape, so that none can make up for another one.
-        return "".join(_times(rows)).encode("utf-8", "replace").translate(_DIGITS) == _SHAPE * len(rows)
+        return "".join(times).encode("utf-8", "replace").translate(_DIGITS) == _SHAPE * len(rows)
 
     def _in_order(self, events: list[Event], times: list[str]) -> list[Event]:
         """Events of whole milliseconds, given in the order of these, in their order: without those outside of the

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from eventsourcing_kit.errors import StoreDamaged
 from eventsourcing_kit.event import UNREADABLE
 from eventsourcing_kit.stores.contract import ScannedPage, Unread
-from eventsourcing_kit.stores.pages import answer_of, each_page, page_of
+from eventsourcing_kit.stores.pages import answer_of, page_of, pages
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,7 +50,7 @@ def segment_pages(ask: Ask, *, url: str, now: int) -> Iterator[ScannedPage]:
             items = answer_of(answer, url=url, doing="scanning")["Items"]
             return ScannedPage((), [Unread(item["pk"]["S"], _is_live(item, now)) for item in items]), page.key
 
-    return each_page(ask, read)
+    return pages(ask, read)
 
 
 def is_live(event: Event, now: int) -> bool:

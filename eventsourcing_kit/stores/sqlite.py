@@ -15,16 +15,18 @@ import os
 import threading
 import time
 from contextlib import contextmanager
-from itertools import starmap
+from functools import partial
+from itertools import islice, starmap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import apsw
 import msgspec
 
+from eventsourcing_kit.brief import Brief, Rest
 from eventsourcing_kit.errors import StoreDamaged, StoreNotFound, StoreUnavailable
 from eventsourcing_kit.event import Event
-from eventsourcing_kit.record import COLUMNS, READ_COLUMNS, Record
+from eventsourcing_kit.record import COLUMNS, LATE_KEYS_END, READ_COLUMNS, Record
 from eventsourcing_kit.stores.base import BaseStore
 from eventsourcing_kit.stores.sqlite_snapshots import FORMAT_WITH_SNAPSHOTS, SQLiteSnapshots
 
@@ -72,6 +74,10 @@ def _column(column: str | Sequence[str]) -> str:
 
 _EVENT: Final = ", ".join(map(_column, READ_COLUMNS))
 _SELECT: Final = f"SELECT {_EVENT} FROM events WHERE pk = ? AND sk BETWEEN ? AND ? ORDER BY sk"  # noqa: S608 - as above
+_SELECT_BEHIND: Final = f"SELECT {_EVENT} FROM events WHERE pk = ? AND sk > ? AND sk <= ? ORDER BY sk"  # noqa: S608
+_BRIEF: Final = ("sk", "detailType", ("eventDetailZ", "eventDetail"), "recordedAt", "digest", "expireRecord")
+_SELECT_BRIEF: Final = _SELECT_BEHIND.replace(_EVENT, ", ".join(map(_column, _BRIEF)))
+_FEW: Final = 32  # rows for which a second statement does not pay
 _CORRELATED: Final = f"SELECT {_EVENT} FROM events WHERE correlationId = ?"  # noqa: S608 - as above
 _CORRELATIONS: Final = """
     SELECT correlationId, pk, sk FROM events
@@ -176,6 +182,30 @@ class SQLiteStore(BaseStore, SQLiteSnapshots):
 
     def _rows(self, stream: str, low: str, high: str) -> Iterator[Event]:
         return starmap(Event, self._selected(_SELECT, (stream, low, high)))
+
+    def _brief_rows(self, stream: str, low: str, high: str) -> Iterator[Event]:
+        return self._rows(stream, low, high) if self._path is None else self._many_rows(stream, low, high)
+
+    def _many_rows(self, stream: str, low: str, high: str) -> Iterator[Event]:
+        with self._reader() as connection, self._translated("reading"):
+            first, brief, others = connection.cursor(), connection.cursor(), connection.cursor()
+            try:
+                rows = list(islice(first.execute(_SELECT, (stream, low, high)), _FEW))
+                yield from starmap(Event, rows)
+                if len(rows) < _FEW:
+                    return
+                # The first statement is not at its end, and holds the connection at what it saw.
+                rest = Rest(partial(self._rows, stream), high, url=self.url)
+                behind = max(rows[-1][1], min(LATE_KEYS_END, high))  # whose rows hold nothing but their keys
+                for row in brief.execute(_SELECT_BRIEF, (stream, behind, high)):
+                    behind, type_, detail, recorded, digest, expires = row
+                    yield Brief(stream, behind, type_, "", "", "", detail, recorded, digest, expires, rest=rest)
+                    if rest.was_asked:
+                        yield from starmap(Event, others.execute(_SELECT_BEHIND, (stream, behind, high)))
+                        return
+            finally:
+                for cursor in (first, brief, others):
+                    cursor.close()
 
     def _correlated(self, correlation_id: str) -> Iterator[Event]:
         return starmap(Event, self._selected(_CORRELATED, (correlation_id,)))
