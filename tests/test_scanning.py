@@ -5,11 +5,13 @@ from __future__ import annotations
 import threading
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import count, cycle
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
 import pytest
 from botocore.retries.standard import ExponentialBackoff
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from eventsourcing_kit import Projection, open_store, rebuild_all
@@ -31,6 +33,7 @@ from eventsourcing_kit.stores.sqlite import SQLiteStore
 from eventsourcing_kit.testing import Clock, event
 from tests.canned import Answer, Canned, canned, page
 from tests.counting import counting, loose
+from tests.proxy import Fault, faulty_proxy
 from tests.servers import LossyProxy, lossy_proxy
 
 if TYPE_CHECKING:
@@ -58,6 +61,7 @@ def log() -> Projection[list[Any]]:
 
 
 LOG: Final = log()
+NUMBERS: Final = count()
 
 
 def told(projection: Projection[Any], store: BaseStore, **question: Any) -> list[Any]:
@@ -259,6 +263,34 @@ def test_workers_give_the_same_either_way(table: DynamoDBStore, question: dict[s
     scanned = told(counting, table, way="scan", workers=2, **question)
     assert scanned == told(counting, table, way="query", workers=2, **question)
     assert len(scanned) > 9
+
+
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(found=tables, question=questions, size=st.integers(1, 4))
+def test_any_table_gives_the_same_either_way(
+    table: DynamoDBStore, found: list[Record], question: dict[str, Any], size: int
+) -> None:
+    table.page_size = size
+    prefix = f"any-{next(NUMBERS)}-"  # so that one table serves for all examples
+    for record in found:
+        table._put(msgspec.structs.replace(record, pk=prefix + record.pk))
+    asked = {**question, "streams": prefix + question.get("streams", "")}
+    assert told(LOG, table, way="scan", **asked) == told(LOG, table, way="query", **asked)
+
+
+def test_a_pass_comes_through_what_a_network_does(table: DynamoDBStore, dynamodb_endpoint: str) -> None:
+    faults: Iterator[Fault | None] = cycle(
+        (None, None, "throttled", None, None, "cut before", None, None, "half an answer", None, None, "error")
+    )
+    with (
+        faulty_proxy(dynamodb_endpoint, faults.__next__) as proxy,
+        open_store(f"dynamodb://{table.table}?region=eu-west-1&endpoint_url={proxy.url}") as store,
+    ):
+        assert isinstance(store, DynamoDBStore)
+        store._clock = lambda: NOW_NS
+        store.page_size = 7
+        assert told(counting, store, way="scan") == told(counting, table, way="query")
+    assert len(proxy.struck) == 4
 
 
 def test_where_a_process_dies_it_is_said_at_which_stream(table: DynamoDBStore) -> None:
