@@ -33,16 +33,15 @@ def pass_over(folder: Path, several: Several[Any], prefix: str, tell: Callable[[
     from eventsourcing_kit.spool import Spool  # SQLite, which importing the kit does not load
 
     url = several.store.url
-    with Spool(url, folder / _COMING) as spool:
-        try:
-            with closing(several.passed(prefix)) as passed:
-                for count, (stream, is_live, frame) in enumerate(passed, start=1):
-                    spool.put(stream, frame, is_live=is_live)
-                    tell(count)
-        except (FoldCrashed, InvalidProjection):
-            forget(folder)
-            return None
-        spool.keep(folder / _ANSWERS)
+    try:
+        with Spool(url, folder / _COMING) as spool, closing(several.passed(prefix)) as passed:
+            for count, (stream, is_live, frame) in enumerate(passed, start=1):
+                spool.put(stream, frame, is_live=is_live)
+                tell(count)
+            spool.keep(folder / _ANSWERS)
+    except (FoldCrashed, InvalidProjection):
+        forget(folder)
+        return None
     return _streams(folder, url)
 
 

@@ -1,7 +1,7 @@
 """Segments: a DynamoDB table in one pass, several parts of it at once.
 
 A Scan reads a table by the hashes of its partition keys, so the items of a stream stand together, in one segment, by
-ascending sort key. DynamoDB has always done so and promises it nowhere: `scanning` looks at every item.
+ascending sort key. That is how DynamoDB works, and promised nowhere: `scanning` looks at every item.
 """
 
 from __future__ import annotations
