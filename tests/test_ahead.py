@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from eventsourcing_kit import open_store, rebuild, rebuild_all
+from eventsourcing_kit import Event, Projection, open_store, rebuild, rebuild_all
 from eventsourcing_kit.errors import EventSourcingError, StoreUnavailable
 from eventsourcing_kit.stores.ahead import IN_FLIGHT, in_flight
+from eventsourcing_kit.stores.pages import Paging, page_of
 from eventsourcing_kit.stores.reading import Window
 from eventsourcing_kit.testing import Clock, event
 from tests.counting import counting
@@ -19,9 +20,8 @@ from tests.servers import lossy_proxy
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from eventsourcing_kit.stores.ahead import Asking
+    from eventsourcing_kit.stores.ahead import Pagings
     from eventsourcing_kit.stores.base import BaseStore
-    from eventsourcing_kit.stores.pages import Ask
 
 NAMES = [f"s-{number:02}" for number in range(40)]
 
@@ -72,6 +72,24 @@ def test_each_range_is_asked_for_once(
     assert [operation for operation, _ in proxy.asked] == ["Query"] * 32 * each
 
 
+def test_a_fold_that_asks_for_little_reads_the_later_pages_in_brief(table: BaseStore, dynamodb_endpoint: str) -> None:
+    total: Projection[int] = Projection("total", initial=int)
+
+    @total.on("Counted")
+    def add(state: int, event: Event) -> int:
+        return state + int(event.data["number"])
+
+    assert total.asks_little
+    with (
+        lossy_proxy(dynamodb_endpoint) as proxy,
+        open_store(f"{table.url.partition('?')[0]}?region=eu-west-1&endpoint_url={proxy.url}") as store,
+    ):
+        store.page_size = 2  # type: ignore[attr-defined]  # it is a table's
+        found = rebuild_all(total, store, streams=["s-11", "s-15"])
+        assert [(each.state, each.last and each.last.source) for each in found] == [(6, "shop"), (6, "shop")]
+    assert sum("ProjectionExpression" in request for _, request in proxy.asked) >= 2
+
+
 def test_keys_in_other_spellings_are_read_one_by_one(table: BaseStore) -> None:
     with open_store(f"{table.url}&legacy=1") as store:
         assert len(list(rebuild_all(counting, store, streams=NAMES[8:], at="2026-03-02"))) == 32
@@ -84,18 +102,18 @@ class Server:
         self.asked: list[str] = []
         self.bad = bad
 
-    def asking(self, stream: str, low: str, high: str) -> Ask:
+    def asking(self, stream: str, low: str, high: str) -> Paging:
         def ask(key: object) -> Any:
             self.asked.append(stream)
             if stream == self.bad:
                 raise StoreUnavailable("dynamodb://events", code="Throttled", doing="reading")
             return {"Items": [{"pk": {"S": stream}, "sk": {"S": "2026-03-01T00:00:00.000Z#A"}}]}
 
-        return ask
+        return Paging(ask, lambda answer: page_of(answer, url="dynamodb://events"))
 
 
-def reading(asking: Asking, names: Iterator[str] | list[str]) -> Any:
-    return in_flight(names, asking, Window(), url="dynamodb://events", now=lambda: 0)
+def reading(asking: Pagings, names: Iterator[str] | list[str]) -> Any:
+    return in_flight(names, asking, asking, Window(), url="dynamodb://events", now=lambda: 0)
 
 
 def test_never_more_are_under_way_than_so_many_and_one_is_read() -> None:

@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from eventsourcing_kit.record import HEAD_KEY
 from eventsourcing_kit.stores.facade import Facade
-from eventsourcing_kit.stores.pages import page_of, pages
+from eventsourcing_kit.stores.pages import pages
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
     from concurrent.futures import Future
 
     from eventsourcing_kit.event import Event
-    from eventsourcing_kit.stores.pages import Answer, Ask, Key
-    from eventsourcing_kit.stores.reading import Window
+    from eventsourcing_kit.stores.pages import Answer, Ask, Key, Paging
+    from eventsourcing_kit.stores.reading import Rows, Window
 
-    Asking = Callable[[str, str, str], Ask]  # of a stream and a range of keys
+    Pagings = Callable[[str, str, str], Paging]  # of a stream and a range of keys
 
 __all__ = ["IN_FLIGHT", "in_flight"]
 
@@ -32,18 +32,21 @@ class _Begun(NamedTuple):
 
 
 def in_flight(
-    streams: Iterable[str], asking: Asking, window: Window, *, url: str, now: Callable[[], int]
+    streams: Iterable[str], whole: Pagings, brief: Pagings, window: Window, *, url: str, now: Callable[[], int]
 ) -> Generator[tuple[str, Facade]]:
     """Each stream, with what reads it: see `stores.contract.Ahead`. Not more than `IN_FLIGHT` are asked for ahead."""
     current: _Begun | None = None
 
-    def rows(stream: str, low: str, high: str) -> Iterator[Event]:
-        ask = asking(stream, low, high)
-        first = current.first.get((low, high)) if current is not None and current.stream == stream else None
-        each = pages(ask if first is None else _continued(first, ask), lambda answer: page_of(answer, url=url))
-        yield from chain.from_iterable(each)
+    def rows_of(pagings: Pagings) -> Rows:
+        def rows(stream: str, low: str, high: str) -> Iterator[Event]:
+            paging = pagings(stream, low, high)
+            first = current.first.get((low, high)) if current is not None and current.stream == stream else None
+            ask = paging.ask if first is None else _continued(first, paging.ask)
+            yield from chain.from_iterable(pages(ask, paging.page))
 
-    facade = Facade(rows, url=url, now=now)
+        return rows
+
+    facade = Facade(rows_of(whole), url=url, now=now, brief=rows_of(brief))
     ranges = list(_ranges(window))
     remaining = iter(streams)
     waiting: deque[_Begun] = deque()
@@ -51,8 +54,8 @@ def in_flight(
 
         def begin(count: int) -> None:
             for stream in islice(remaining, count):
-                asks = {each: asking(stream, *each) for each in ranges}
-                waiting.append(_Begun(stream, {each: pool.submit(ask, None) for each, ask in asks.items()}))
+                asked = {each: pool.submit(whole(stream, *each).ask, None) for each in ranges}  # in brief the same
+                waiting.append(_Begun(stream, asked))
 
         begin(IN_FLIGHT)
         while waiting:

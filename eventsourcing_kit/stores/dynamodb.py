@@ -24,7 +24,17 @@ from eventsourcing_kit.errors import StoreDamaged, StoreNotFound, StoreUnavailab
 from eventsourcing_kit.record import COLUMNS, LATE_KEY, LATE_KEYS_END, plain_key
 from eventsourcing_kit.stores.base import BaseStore
 from eventsourcing_kit.stores.contract import TableSize
-from eventsourcing_kit.stores.pages import TAGS, answer_of, asked, items_of, keep_bodies, page_of, pages, record_of
+from eventsourcing_kit.stores.pages import (
+    TAGS,
+    Paging,
+    answer_of,
+    asked,
+    items_of,
+    keep_bodies,
+    page_of,
+    pages,
+    record_of,
+)
 from eventsourcing_kit.stores.reading import Window
 
 if TYPE_CHECKING:
@@ -40,7 +50,7 @@ if TYPE_CHECKING:
     from eventsourcing_kit.stores.contract import Outcome, Readable, ScannedPage
     from eventsourcing_kit.stores.dynamodb_index import CorrelationIndex
     from eventsourcing_kit.stores.dynamodb_snapshots import SnapshotTable
-    from eventsourcing_kit.stores.pages import Answer, Ask, Key, Query
+    from eventsourcing_kit.stores.pages import Answer, Key, Query
 
 __all__ = ["DynamoDBStore"]
 
@@ -194,15 +204,24 @@ class DynamoDBStore(BaseStore):
         return self._pages(self._query_of_events(stream, low, high))
 
     def _brief_rows(self, stream: str, low: str, high: str) -> Iterator[Event]:
+        yield from chain.from_iterable(pages(*self._in_brief(stream, low, high)))
+
+    def _in_brief(self, stream: str, low: str, high: str) -> Paging:
         from eventsourcing_kit.brief import Rest  # which a function that only appends never loads
         from eventsourcing_kit.stores.brief_pages import BriefPages
 
         rest = Rest(partial(self._rows, stream), high, url=self.url)
         found = BriefPages(stream, self._query_of_events(stream, low, high), rest, url=self.url)
-        yield from chain.from_iterable(pages(found.ask, found.page))
+        return Paging(found.ask, found.page)
+
+    def _whole(self, query: Query) -> Paging:
+        def ask(key: Key | None) -> Answer:
+            return query({} if key is None else {"ExclusiveStartKey": key})
+
+        return Paging(ask, lambda answer: page_of(answer, url=self.url))
 
     def _pages(self, query: Query) -> Iterator[Event]:
-        yield from chain.from_iterable(pages(_paging(query), lambda answer: page_of(answer, url=self.url)))
+        yield from chain.from_iterable(pages(*self._whole(query)))
 
     def _query(self, stream: str, low: str, high: str) -> Query:
         """What asks for a page of a range of keys, with the members given beside those of each such request."""
@@ -242,18 +261,18 @@ class DynamoDBStore(BaseStore):
     ) -> Generator[tuple[str, Readable]]:
         from eventsourcing_kit.stores.ahead import in_flight  # which a function that only appends never loads
 
-        def asking(stream: str, low: str, high: str) -> Ask:
-            return _paging(self._query_of_events(stream, low, high))
+        def whole(stream: str, low: str, high: str) -> Paging:
+            return self._whole(self._query_of_events(stream, low, high))
 
         window = Window.resolve(start=start, at=at)
-        return in_flight(streams, asking, window, url=self.url, now=self._clock)
+        return in_flight(streams, whole, self._in_brief, window, url=self.url, now=self._clock)
 
     def scanned(self, segment: int, *, of: int, prefix: str = "") -> Iterator[ScannedPage]:
         from eventsourcing_kit.stores.segments import scan_request, segment_pages  # as above
 
         request = scan_request(self.table, segment, of=of, prefix=prefix)
         scan = self._asks(self._client.scan, request, "scanning")
-        return segment_pages(_paging(scan), url=self.url, now=self._clock())
+        return segment_pages(self._whole(scan).ask, url=self.url, now=self._clock())
 
     def measured(self) -> TableSize:
         with self._translated("describing the table"):
@@ -333,13 +352,6 @@ class DynamoDBStore(BaseStore):
             raise StoreUnavailable(self.url, code=_code(error), doing=doing) from error
         except (botocore.exceptions.BotoCoreError, botocore.exceptions.HTTPClientError) as error:
             raise StoreUnavailable(self.url, code=type(error).__name__, doing=doing) from error
-
-
-def _paging(query: Query) -> Ask:
-    def ask(key: Key | None) -> Answer:
-        return query({} if key is None else {"ExclusiveStartKey": key})
-
-    return ask
 
 
 def _to_item(record: Record) -> dict[str, Any]:

@@ -42,6 +42,7 @@ __all__ = [
     "Bytes",
     "Number",
     "Page",
+    "Paging",
     "Text",
     "answer_of",
     "asked",
@@ -250,6 +251,13 @@ def _event(item: _Item) -> Event:
 
 
 # One answer after another
+
+
+class Paging(NamedTuple):
+    """How a range of keys is asked for page by page, and what tells what is in a page."""
+
+    ask: Ask
+    page: Callable[[Answer], Page]
 
 
 def pages(ask: Ask, read: Callable[[Answer], tuple[Content, Key | None]]) -> Iterator[Content]:
