@@ -19,8 +19,9 @@ test: $(VENV)/.dev $(SAM)/.done
 	$(BIN)/mypy --strict $(CODE)
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
+# A quarter of an hour; make bench GROUPS="sqlite appends" measures some of it, GROUPS=--full all of it at full size.
 bench: $(VENV)/.dev
-	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks $(GROUPS)
 
 # The pages of the example notebooks, with their output.
 docs: $(VENV)/.dev

@@ -1,1 +1,1 @@
-"""Measurements, not tests: nothing here is asserted, and no test imports it."""
+"""Measurements, not tests: no figure is asserted. `python -m benchmarks --help` says what there is."""

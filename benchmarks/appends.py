@@ -1,65 +1,61 @@
-"""Appending: one event and one flush at a time, and a whole stream in one transaction."""
+"""Appending: one event and one flush at a time, and a whole stream in one transaction; both sides flush each commit."""
 
 from __future__ import annotations
 
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from benchmarks.finding import Finding, over
 from benchmarks.measuring import Figures, note, show
-from benchmarks.peer import Applied, Decorated, Peer
-from benchmarks.workload import events, movements
+from benchmarks.peer import Applied, Peer
+from benchmarks.workload import events, movements, recording_clock, stream_names
+from eventsourcing_kit import open_store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
+    from benchmarks.scale import Scale
     from eventsourcing_kit.stores.contract import Store
 
-__all__ = ["fill", "measure_single"]
+__all__ = ["measure"]
 
-SINGLE: Final = 200  # in one round
-
-
-def measure_single(store: Store, peer: Peer, place: Path, *, rounds: int) -> None:
-    """Each event is on the disk before the next one begins. Events are made before the clock runs, on both sides."""
-    note("single appends")
-    sides = [
-        (Figures("kit: store.append (FULL)"), store.append, _ours),
-        (Figures(f"eventsourcing: events.put ({peer.synchronous()}, as it comes)"), peer.append_one, _theirs),
-    ]
-    with Peer(place / "flushed.db") as flushing:
-        if peer.synchronous() != "FULL":
-            flushing.flush_every_commit()
-            sides.append((Figures("eventsourcing: events.put (set to FULL)"), flushing.append_one, _theirs))
-        for number in range(rounds):
-            for figures, append, make in sides:
-                figures.measure(partial(_each, append, make(f"single-{number}")), SINGLE)
-    show(
-        f"append, one at a time, each flushed to the disk ({SINGLE} a round)",
-        [figures for figures, _, _ in sides],
-        name="append",
-    )
+AIMS: Final = {"bulk": 3, "single": 1.2}
 
 
-def fill(store: Store, peer: Peer, streams: Sequence[str], count: int) -> None:
-    """Stores all streams on both sides, and measures that: a round is one stream, in one transaction."""
-    note(f"appending {len(streams):,} streams of {count:,} events")
+def measure(scale: Scale, place: Path) -> Iterator[Finding]:
+    """By the wall clock. Events are made before the clock runs, on both sides."""
+    with (
+        open_store(f"sqlite:///{place / 'kit.db'}", clock=recording_clock) as store,
+        Peer(place / "peer.db") as peer,
+    ):
+        peer.flush_every_commit()
+        note(f"journal and synchronous: kit WAL, FULL; eventsourcing {peer.journal()}, {peer.synchronous()}")
+        yield _bulk(store, peer, count=scale.pick(tiny=20, usual=1_000, full=1_000), rounds=scale.rounds * 4)
+        yield _single(store, peer, count=scale.pick(tiny=5, usual=400, full=1_000), rounds=scale.rounds)
+
+
+def _bulk(store: Store, peer: Peer, *, count: int, rounds: int) -> Finding:
     ours, theirs = Figures("kit: store.append_many"), Figures("eventsourcing: events.put")
-    for stream in streams:
+    for stream in stream_names(rounds):
         mine = list(events(stream, count))
         domain = Peer.events(Applied, stream, movements(stream, count))
         ours.measure(partial(store.append_many, mine), len(mine))
         theirs.measure(partial(peer.append, domain), len(domain))
-        peer.append(Peer.events(Decorated, stream, movements(stream, count)))
     show(f"append, {count:,} events in one transaction", [ours, theirs], name="append_many")
+    return Finding.of("bulk append: over eventsourcing", over(theirs, ours), at_least=AIMS["bulk"])
 
 
-def _ours(stream: str) -> list[Any]:
-    return list(events(stream, SINGLE))
-
-
-def _theirs(stream: str) -> list[Any]:
-    return Peer.events(Applied, stream, movements(stream, SINGLE - 1))
+def _single(store: Store, peer: Peer, *, count: int, rounds: int) -> Finding:
+    """Each event is on the disk before the next one begins."""
+    ours, theirs = Figures("kit: store.append"), Figures("eventsourcing: events.put")
+    for stream in [f"single-{number}" for number in range(rounds)]:
+        mine = list(events(stream, count))
+        domain = Peer.events(Applied, stream, movements(stream, count - 1))
+        ours.measure(partial(_each, store.append, mine), len(mine))
+        theirs.measure(partial(_each, peer.append_one, domain), len(domain))
+    show(f"append, one at a time, each flushed to the disk ({count} a round)", [ours, theirs], name="append")
+    return Finding.of("single durable append: over eventsourcing", over(theirs, ours), at_least=AIMS["single"])
 
 
 def _each(append: Callable[[Any], object], batch: Iterable[Any]) -> None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-__all__ = ["Case", "Figures", "note", "say", "show", "take_turns"]
+__all__ = ["Case", "Figures", "console", "note", "say", "show", "take_turns"]
 
 
 @dataclass
@@ -50,14 +50,14 @@ def take_turns(cases: Sequence[Case], *, rounds: int) -> None:
             case.figures.measure(case.run, case.events)
 
 
-def show(title: str, figures: Sequence[Figures], *, name: str) -> None:
+def show(title: str, figures: Sequence[Figures], *, name: str, each_is: str = "event") -> None:
     """A table; its last column says how many times as fast as the others the first one is: `name`, for short."""
     from rich.table import Table
 
     first = figures[0]
     table = Table(title=title, title_justify="left")
     table.add_column("")
-    for heading in ("events/s", "us/event", "from", "to", f"{name} is"):
+    for heading in (f"{each_is}s/s", f"us/{each_is}", "from", "to", f"{name} is"):
         table.add_column(heading, justify="right")
     for each in figures:
         micros = [seconds * 1e6 for seconds in each.seconds]
@@ -68,12 +68,12 @@ def show(title: str, figures: Sequence[Figures], *, name: str) -> None:
             *(f"{figure:,.2f}" for figure in (median(micros), min(micros), max(micros))),
             "" if each is first else f"{ratio:.2f} x",
         )
-    _console().print(table)
+    console().print(table)
 
 
 def say(text: str) -> None:
     """A line of the output."""
-    _console().print(text, highlight=False)
+    console().print(text, highlight=False)
 
 
 def note(text: str) -> None:
@@ -81,7 +81,8 @@ def note(text: str) -> None:
     print(text, file=sys.stderr)
 
 
-def _console() -> Console:
+def console() -> Console:
+    """Where all output goes, so that tables are as wide in a pipe as on a terminal."""
     from rich.console import Console  # here, or the processes whose memory is measured would hold it, too
 
-    return Console(width=112)
+    return Console(width=120)

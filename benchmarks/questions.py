@@ -1,7 +1,6 @@
 """What a question about a long stream costs, beside one rebuild of it in the same process.
 
-    python -m benchmarks.questions              100,000 events, and a state of 2 KB that each of them changes
-    python -m benchmarks.questions --events N
+The state has 2 KB, and each event changes it.
 
 A history of every step serialises the state each time and compares it with the one before; blame serialises it, too; a
 bisection only folds. Seconds are the processor time of this process; memory is what Python allocated at its peak, taken
@@ -10,23 +9,24 @@ in a run of its own over a tenth of the events and over all of them, as tracing 
 
 from __future__ import annotations
 
-import argparse
-import tempfile
 import time
 import tracemalloc
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from benchmarks import machine
+from benchmarks.finding import Finding, over
 from benchmarks.measuring import Case, Figures, note, say, show, take_turns
 from benchmarks.workload import events, recording_clock
 from eventsourcing_kit import Event, Projection, bisect, blame, diff, history, open_store, rebuild
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
 
+    from benchmarks.scale import Scale
     from eventsourcing_kit.stores.contract import Store
+
+__all__ = ["measure"]
 
 SHELVES: Final = 35  # about 2 KB of JSON
 
@@ -52,27 +52,19 @@ def moved(state: Warehouse, event: Event) -> Warehouse:
     return replace(state, moved=state.moved + 1, shelves={**state.shelves, shelf: there})
 
 
-def main() -> None:
-    """Measures, and prints a table."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.questions", description=__doc__)
-    parser.add_argument("--events", type=int, default=100_000, help="events of the stream (100,000)")
-    parser.add_argument("--rounds", type=int, default=3, help="how often each question is asked (3)")
-    options = parser.parse_args()
-    for line in machine.description():
-        say(line)
-    with (
-        tempfile.TemporaryDirectory() as directory,
-        open_store(f"sqlite:///{Path(directory) / 'kit.db'}", clock=recording_clock) as store,
-    ):
-        note(f"appending {options.events:,} events")
-        store.append_many(events("long", options.events))
+def measure(scale: Scale, place: Path) -> Iterator[Finding]:
+    """How many rebuilds each question takes. There is no aim: a difference of states is real work."""
+    count = scale.pick(tiny=200, usual=10_000, full=100_000)
+    with open_store(f"sqlite:///{place / 'kit.db'}", clock=recording_clock) as store:
+        note(f"appending {count:,} events")
+        store.append_many(events("long", count))
         size = len(warehouse.to_json(rebuild(warehouse, store, "long").state))
-        say(f"one stream of {options.events:,} events, a state of {size:,} bytes of JSON")
-        _measure(store, options.events, options.rounds)
-        _measure_memory(store, options.events)
+        say(f"one stream of {count:,} events, a state of {size:,} bytes of JSON")
+        yield from _measure(store, count, scale.rounds)
+        yield _measure_memory(store, count)
 
 
-def _measure(store: Store, count: int, rounds: int) -> None:
+def _measure(store: Store, count: int, rounds: int) -> Iterator[Finding]:
     two_thirds = count * 2 // 3
     questions: list[tuple[str, Callable[[], object]]] = [
         ("rebuild", lambda: rebuild(warehouse, store, "long")),
@@ -88,7 +80,10 @@ def _measure(store: Store, count: int, rounds: int) -> None:
     ]
     cases = [Case(Figures(name, clock=time.process_time), run, count) for name, run in questions]
     take_turns(cases, rounds=rounds)
-    show("one question over the whole stream", [case.figures for case in cases], name="rebuild")
+    rebuilt, *asked = figures = [case.figures for case in cases]
+    show("one question over the whole stream", figures, name="rebuild")
+    for each in asked:
+        yield Finding.of(f"{each.name}: over a rebuild", over(each, rebuilt))
 
 
 def _go_over(store: Store, at: str | None = None) -> None:
@@ -97,14 +92,13 @@ def _go_over(store: Store, at: str | None = None) -> None:
         assert step.state.moved == step.number
 
 
-def _measure_memory(store: Store, count: int) -> None:
+def _measure_memory(store: Store, count: int) -> Finding:
+    peaks = []
     for part in (count // 10, count):
         tracemalloc.start()
         _go_over(store, at=f"event:{part}")
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         say(f"history over {part:,} events: {peak / 1e6:.1f} MB at its peak")
-
-
-if __name__ == "__main__":
-    main()
+        peaks.append(peak)
+    return Finding.of("history: memory, all events over a tenth", [peaks[1] / peaks[0]])

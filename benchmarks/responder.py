@@ -1,195 +1,171 @@
-"""A rebuild over DynamoDB beside boto3's Table and the same fold: what the client costs, without any server's work.
+"""A DynamoDB server of canned pages on 127.0.0.1, so that only what the client does is measured.
 
-    python -m benchmarks.responder                     one stream of 20,000 events: a minute
-    python -m benchmarks.responder --events 100000     the stream of the README's figures: five minutes
-
-A process on 127.0.0.1 answers with canned pages of 1 MB, as DynamoDB would cut them; each event has a detail of 400
-bytes and all attributes that the kit writes. Each case runs once in each round. Processor time is this process's;
-cases with a latency are by the wall clock, and so is what they are compared with.
+It answers `Query` as DynamoDB does: a range of keys, in either direction, in pages that end behind 1 MB as DynamoDB
+counts it, with the attributes that are asked for, and a checksum. Each answer is put together once and then kept.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import multiprocessing
-import os
+import re
 import socketserver
+import threading
 import time
 import zlib
+from bisect import bisect_left, bisect_right
 from contextlib import contextmanager
-from statistics import median
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-import boto3
 import msgspec
-from boto3.dynamodb.conditions import Key
-from botocore.config import Config
 
-from benchmarks import machine
-from benchmarks.measuring import Case, Figures, note, say, show, take_turns
-from benchmarks.workload import DETAIL_BYTES, UNITS_HANDLERS, events, recording_clock, typed_units, units
-from eventsourcing_kit import open_store, rebuild
-from eventsourcing_kit.record import COLUMNS, encode
+from eventsourcing_kit.record import COLUMNS, encode, size
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from multiprocessing.connection import Connection
 
-    from eventsourcing_kit.stores.base import BaseStore
+    from eventsourcing_kit import Event
 
-__all__ = ["main"]
+__all__ = ["PAGE", "REGION", "TABLE", "Items", "items_of", "responder"]
 
-PAGE: Final = 1_000_000
-AIMS: Final = {"typed": 13, "untyped": 11, "latency": 1.7}
-_STREAM: Final = "sku-1"
-_TABLE: Final = "events"
-_REGION: Final = "eu-west-1"
-
-
-def main() -> None:
-    """Measures, and prints tables."""
-    options = _options()
-    os.environ.update(AWS_ACCESS_KEY_ID="local", AWS_SECRET_ACCESS_KEY="local", AWS_EC2_METADATA_DISABLED="true")  # noqa: S106
-    for line in machine.description():
-        say(line)
-    say(f"one stream of {options.events:,} events with details of {DETAIL_BYTES} bytes, in pages of 1 MB")
-    note("making pages")
-    answers = list(_answers(options.events))
-    with (
-        _responder(answers, 0) as near,
-        _responder(answers, options.latency / 1_000) as far,
-        _store(near) as store,
-        _store(far) as slow,
-    ):
-        _measure(store, slow, near, options)
-    say(f"load average at the end: {machine.load()}")
+TABLE: Final = "events"
+REGION: Final = "eu-west-1"
+PAGE: Final = 1_048_576
+_COMPARED: Final = re.compile(r"([#\w]+) ?(=|<=|>=) ?(:\w+)")
+_BETWEEN: Final = re.compile(r"BETWEEN (:\w+) AND (:\w+)", flags=re.IGNORECASE)
+_HIGHEST: Final = "\U0010ffff"
 
 
-def _measure(store: BaseStore, slow: BaseStore, endpoint: str, options: argparse.Namespace) -> None:
-    table = boto3.resource(
-        "dynamodb", region_name=_REGION, endpoint_url=endpoint, config=Config(retries={"mode": "standard"})
-    ).Table(_TABLE)
-    expected = _over_table(table)
-    if not expected == rebuild(units, store, _STREAM).state == rebuild(typed_units, slow, _STREAM).state:
-        raise SystemExit("the sides do not come to the same state")
+class Items(NamedTuple):
+    """A stream as the table holds it: sort keys in order, each item's attributes as JSON, and its size."""
 
-    def case(name: str, run: Any, clock: Any = time.process_time) -> Case:
-        return Case(Figures(name, clock=clock), run, options.events)
-
-    ours = [
-        case("kit: rebuild, typed payload", lambda: rebuild(typed_units, store, _STREAM)),
-        case("kit: rebuild, untyped payload", lambda: rebuild(units, store, _STREAM)),
-    ]
-    theirs = case("boto3: Table.query, json.loads, the same fold", lambda: _over_table(table))
-    waiting = [
-        case(
-            f"kit, {options.latency} ms latency a page", lambda: rebuild(typed_units, slow, _STREAM), time.perf_counter
-        ),
-        case("kit, no latency", lambda: rebuild(typed_units, store, _STREAM), time.perf_counter),
-    ]
-    take_turns([*ours, theirs, *waiting], rounds=options.rounds)
-    show("query, decode, fold (processor)", [ours[0].figures, ours[1].figures, theirs.figures], name="typed")
-    show("the same with latency (wall clock)", [each.figures for each in waiting], name="with latency")
-    for each, aim in zip(ours, (AIMS["typed"], AIMS["untyped"]), strict=True):
-        say(f"{each.figures.name}: {_ratio(theirs, each):.1f} times boto3's speed; the aim is {aim}")
-    say(f"with latency over without: {_ratio(*waiting):.2f}; the aim is at most {AIMS['latency']}")
+    keys: list[str]
+    attributes: list[dict[str, bytes]]
+    sizes: list[int]
 
 
-def _ratio(first: Case, second: Case) -> float:
-    pairs = zip(first.figures.seconds, second.figures.seconds, strict=True)
-    return median(one / other for one, other in pairs)
-
-
-def _over_table(table: Any) -> int:
-    """What people write without a kit."""
-    state, request = 0, {"KeyConditionExpression": Key("pk").eq(_STREAM), "ConsistentRead": True}
-    while True:
-        page = table.query(**request)
-        for item in page["Items"]:
-            state = UNITS_HANDLERS[item["detailType"]](state, _Decoded(json.loads(item["eventDetail"])["data"]))
-        if "LastEvaluatedKey" not in page:
-            return state
-        request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
-
-
-class _Decoded(msgspec.Struct, gc=False):
-    data: Any
-
-
-def _store(endpoint: str) -> BaseStore:
-    return open_store(f"dynamodb://{_TABLE}?region={_REGION}&endpoint_url={endpoint}", clock=recording_clock)
-
-
-# The responder
-
-
-def _answers(count: int) -> Iterator[_Page]:
-    """HTTP answers, page by page, whose keys say which number the next one has; and the last event alone."""
-    items: list[dict[str, Any]] = []
-    size = 0
-    number = 0
-    for event in events(_STREAM, count):
+def items_of(events: Iterable[Event]) -> Items:
+    """Events in the order of their keys, with all attributes that the kit writes."""
+    found: dict[str, tuple[dict[str, bytes], int]] = {}
+    for event in events:
         record = encode(event, recorded_at="2026-03-01T23:59:59.000000Z", put_token="0" * 16)
+        if record.sk in found:
+            record = encode(event, recorded_at=record.recorded_at or "", put_token="0" * 16, twin=True)
         values = zip(COLUMNS, msgspec.structs.astuple(record), strict=True)
-        item = {name: {"S": value} for name, value in values if value is not None}
-        length = len(msgspec.json.encode(item))
-        if size + length > PAGE:
-            number += 1
-            yield _Page.of(items, {"pk": {"S": _STREAM}, "sk": {"S": f"page {number}"}})
-            items, size = [], 0
-        items.append(item)
-        size += length
-    yield _Page.of(items, None)
-    yield _Page.of(items[-1:], None)
-
-
-_BRIEF: Final = ("sk", "detailType", "eventDetail", "recordedAt", "digest")
-
-
-class _Page(NamedTuple):
-    """One page as DynamoDB answers it, with all attributes and with those that the kit asks for in its projection."""
-
-    whole: bytes
-    brief: bytes
-
-    @classmethod
-    def of(cls, items: list[dict[str, Any]], key: object) -> _Page:
-        brief = [{name: item[name] for name in _BRIEF} for item in items]
-        return cls(_answer(items, key), _answer(brief, key))
-
-
-def _answer(items: list[dict[str, Any]], key: object) -> bytes:
-    last = {} if key is None else {"LastEvaluatedKey": key}
-    body = msgspec.json.encode({"Count": len(items), "Items": items, **last, "ScannedCount": len(items)})
-    head = (
-        "HTTP/1.1 200 OK\r\nContent-Type: application/x-amz-json-1.0\r\n"
-        f"x-amz-crc32: {zlib.crc32(body)}\r\nContent-Length: {len(body)}\r\n\r\n"
-    )
-    return head.encode() + body
+        tagged = {name: msgspec.json.encode({"S": value}) for name, value in values if value is not None}
+        found[record.sk] = tagged, size(record)
+    ordered = sorted(found.items())
+    return Items([key for key, _ in ordered], [each for _, (each, _) in ordered], [each for _, (_, each) in ordered])
 
 
 @contextmanager
-def _responder(answers: list[_Page], latency: float) -> Iterator[str]:
-    """Its endpoint. A process of its own, or it would take this one's time."""
-    context = multiprocessing.get_context("fork")  # which hands the pages over without copying them
+def responder(table: Mapping[str, Items], latencies: Sequence[float]) -> Iterator[list[str]]:
+    """An endpoint for each latency, in seconds. A process of its own, or it would take this one's time."""
+    context = multiprocessing.get_context("fork")  # which hands the items over without copying them
     here, there = context.Pipe()
-    process = context.Process(target=_respond, args=(answers, latency, there), daemon=True)
+    process = context.Process(target=_respond, args=(table, latencies, there), daemon=True)
     process.start()
     try:
-        yield f"http://127.0.0.1:{here.recv()}"
+        yield [f"http://127.0.0.1:{port}" for port in here.recv()]
     finally:
         process.kill()
         process.join()
 
 
-def _respond(answers: list[_Page], latency: float, pipe: Connection) -> None:
+def _respond(table: Mapping[str, Items], latencies: Sequence[float], pipe: Connection) -> None:
+    answers = _Answers(table)
+    servers = [_server(answers, latency) for latency in latencies]
+    threads = [threading.Thread(target=server.serve_forever) for server in servers]
+    for thread in threads:
+        thread.start()
+    pipe.send([server.server_address[1] for server in servers])
+    for thread in threads:
+        thread.join()
+
+
+class _Answers:
+    """HTTP answers to queries."""
+
+    def __init__(self, table: Mapping[str, Items]) -> None:
+        self._table = table
+        self._known: dict[tuple[Any, ...], bytes] = {}
+
+    def to(self, request: dict[str, Any]) -> bytes:
+        names = request.get("ExpressionAttributeNames", {})
+        stream, low, high = _range_of(request["KeyConditionExpression"], request["ExpressionAttributeValues"], names)
+        projected = request.get("ProjectionExpression", "")
+        columns = tuple(names.get(name, name) for name in re.split(r",\s*", projected)) if projected else COLUMNS
+        forward = request.get("ScanIndexForward", True)
+        behind = request.get("ExclusiveStartKey", {}).get("sk", {}).get("S")
+        question = stream, low, high, behind, forward, columns, request.get("Limit")
+        answer = self._known.get(question)
+        if answer is None:
+            answer = self._known[question] = self._made(*question)
+        return answer
+
+    def _made(
+        self,
+        stream: str,
+        low: str,
+        high: str,
+        behind: str | None,
+        forward: bool,  # noqa: FBT001 - as the question has it
+        columns: tuple[str, ...],
+        limit: int | None,
+    ) -> bytes:
+        keys, attributes, sizes = self._table.get(stream, Items([], [], []))
+        first, end = bisect_left(keys, low), bisect_right(keys, high)
+        if behind is not None:
+            if forward:
+                first = max(first, bisect_right(keys, behind))
+            else:
+                end = min(end, bisect_left(keys, behind))
+        places = range(first, end) if forward else range(end - 1, first - 1, -1)
+        taken, total = 0, 0
+        while taken < len(places) and total < PAGE and taken != limit:
+            total += sizes[places[taken]]
+            taken += 1
+        items = b",".join(_item(attributes[place], columns) for place in places[:taken])
+        last = ""
+        if taken < len(places):
+            key = {"pk": {"S": stream}, "sk": {"S": keys[places[taken - 1]]}}
+            last = f'"LastEvaluatedKey":{msgspec.json.encode(key).decode()},'
+        body = b'{"Count":%d,"Items":[%b],%b"ScannedCount":%d}' % (taken, items, last.encode(), taken)
+        head = (
+            "HTTP/1.1 200 OK\r\nContent-Type: application/x-amz-json-1.0\r\n"
+            f"x-amz-crc32: {zlib.crc32(body)}\r\nContent-Length: {len(body)}\r\n\r\n"
+        )
+        return head.encode() + body
+
+
+def _range_of(condition: str, tagged: Mapping[str, Any], names: Mapping[str, str]) -> tuple[str, str, str]:
+    """The stream of a key condition, and the lowest and the highest sort key, both inclusive."""
+    values = {name: value["S"] for name, value in tagged.items()}
+    low, high = "", _HIGHEST
+    stream = ""
+    for name, operator, value in _COMPARED.findall(condition):
+        if names.get(name, name) == "pk":
+            stream = values[value]
+            continue
+        low = values[value] if operator in ("=", ">=") else low
+        high = values[value] if operator in ("=", "<=") else high
+    between = _BETWEEN.search(condition)
+    return (stream, values[between[1]], values[between[2]]) if between else (stream, low, high)
+
+
+def _item(attributes: dict[str, bytes], columns: tuple[str, ...]) -> bytes:
+    return b"{%b}" % b",".join(b'"%b":%b' % (name.encode(), attributes[name]) for name in columns if name in attributes)
+
+
+def _server(answers: _Answers, latency: float) -> socketserver.ThreadingTCPServer:
     class Handler(socketserver.StreamRequestHandler):
+        disable_nagle_algorithm = True
+
         def handle(self) -> None:
             while request := self._request():
                 time.sleep(latency)
-                page = answers[_place(request)]
-                self.connection.sendall(page.brief if "ProjectionExpression" in request else page.whole)
+                self.connection.sendall(answers.to(request))
 
         def _request(self) -> dict[str, Any]:
             length = 0
@@ -202,26 +178,6 @@ def _respond(answers: list[_Page], latency: float, pipe: Connection) -> None:
     class Server(socketserver.ThreadingTCPServer):
         daemon_threads = True
         allow_reuse_address = True
+        request_queue_size = 128  # clients come all at once
 
-    with Server(("127.0.0.1", 0), Handler) as server:
-        pipe.send(server.server_address[1])
-        server.serve_forever()
-
-
-def _place(request: dict[str, Any]) -> int:
-    """Which page is asked for: one behind a key, the last event alone by its own key, or the first."""
-    if "ExclusiveStartKey" in request:
-        return int(request["ExclusiveStartKey"]["sk"]["S"].removeprefix("page "))
-    return -1 if "2026" in json.dumps(request["ExpressionAttributeValues"]) else 0
-
-
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.responder")
-    parser.add_argument("--events", type=int, default=20_000, help="how many events the stream has (20,000)")
-    parser.add_argument("--rounds", type=int, default=5, help="how often each case is measured (5)")
-    parser.add_argument("--latency", type=float, default=5, help="milliseconds that a slow answer takes (5)")
-    return parser.parse_args()
-
-
-if __name__ == "__main__":
-    main()
+    return Server(("127.0.0.1", 0), Handler)

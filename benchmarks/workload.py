@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = [
     "DETAIL_BYTES",
     "HANDLERS",
+    "TYPED_HANDLERS",
     "UNITS_HANDLERS",
     "Moved",
     "Movement",
@@ -212,3 +213,6 @@ typed_units = Projection("typed units", initial=int)
 @typed_units.on(*_TYPES, model=Moved)
 def moved_typed(state: int, event: Event[Moved]) -> int:
     return state + event.data.quantity
+
+
+TYPED_HANDLERS: Final[dict[str, Callable[[int, Any], int]]] = dict.fromkeys(_TYPES, moved_typed)

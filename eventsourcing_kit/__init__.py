@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from eventsourcing_kit.jobs.folder import rebuild_job
     from eventsourcing_kit.jobs.manifest import Manifest
     from eventsourcing_kit.jobs.publishing import ViewCheck, check_view, publish
+    from eventsourcing_kit.jobs.reading import ViewReading, read_view
     from eventsourcing_kit.jobs.view import View
     from eventsourcing_kit.projection import Projection
     from eventsourcing_kit.questions.bisect import Bisection, bisect
@@ -60,6 +61,8 @@ __all__ = [
     "View",
     "check_view",
     "ViewCheck",
+    "read_view",
+    "ViewReading",
     "history",
     "History",
     "diff",
@@ -100,6 +103,8 @@ _PLACES = {
     "View": "jobs.view",
     "check_view": "jobs.publishing",
     "ViewCheck": "jobs.publishing",
+    "read_view": "jobs.reading",
+    "ViewReading": "jobs.reading",
     "history": "questions.history",
     "History": "questions.history",
     "diff": "questions.diff",

@@ -16,6 +16,7 @@
     |   |-- IndexNotFound          a table without the index by which trails are found
     |   |-- StoreUnavailable       unreachable, throttled, locked, full or not permitted
     |   |-- StoreDamaged           a file that is no store, or a record that does not verify
+    |   |-- ViewReplaced           a view of which a later build came into its place, while it was built or read
     |   `-- ForeignKey             a key whose time is not in the canonical spelling
     |-- EventNotFound              `event:...` names no event of the stream, or several (also a LookupError)
     |-- EndsAgree                  a bisection between two states of which none, or the first one already, is wrong
@@ -58,6 +59,7 @@ __all__ = [
     "StoreError",
     "StoreNotFound",
     "StoreUnavailable",
+    "ViewReplaced",
 ]
 
 
@@ -204,6 +206,19 @@ class StoreDamaged(StoreError):
     def __init__(self, url: str, reason: str) -> None:
         super().__init__(f"'{url}' can not be read as a store: {reason}", url=url)
         self.reason = reason
+
+
+class ViewReplaced(StoreError):
+    """A build of the view of `projection` was removed in the middle of `doing`, as a later one is in its place."""
+
+    def __init__(self, url: str, *, projection: str, doing: str) -> None:
+        super().__init__(
+            f"the view of '{projection}' at '{url}' was replaced by a later build while {doing} it; what is there now "
+            "is whole, so begin again",
+            url=url,
+        )
+        self.projection = projection
+        self.doing = doing
 
 
 class ForeignKey(StoreError):

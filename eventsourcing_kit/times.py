@@ -30,13 +30,13 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from eventsourcing_kit.errors import InvalidMoment
+from eventsourcing_kit.errors import InvalidMoment, InvalidOption
 from eventsourcing_kit.moment import MAX_NS, MIN_NS, from_datetime, from_rfc3339, to_canonical, to_datetime
 
 if TYPE_CHECKING:
     from whenever import ZonedDateTime
 
-__all__ = ["resolve"]
+__all__ = ["check_zone", "resolve"]
 
 
 def resolve(value: datetime | str, *, tz: str = "UTC", now: int | None = None) -> int:
@@ -59,6 +59,19 @@ def resolve(value: datetime | str, *, tz: str = "UTC", now: int | None = None) -
     if relative := _RELATIVE.fullmatch(value):
         return _relative(value, relative, tz, now)
     raise _refused(value, next((reason for shape, reason in _REFUSED if shape.fullmatch(value)), _UNKNOWN))
+
+
+def check_zone(tz: str) -> None:
+    """Raises InvalidOption for what names no time zone that is known here."""
+    if tz == "UTC":  # works where the machine has no time zone database, and without loading one
+        return
+    from whenever import Instant
+
+    try:
+        Instant.from_utc(1970, 1, 1).to_tz(tz)
+    except ValueError as error:  # TimeZoneNotFoundError, or a name that can be none
+        expected = "an IANA name such as 'Europe/Berlin', and install 'tzdata' where the machine has no time zones"
+        raise InvalidOption("tz", found=_shortened(tz), expected=expected) from error
 
 
 _WRITE: Final = "write for example 2026-03-01T11:03:27Z, 2026-03-01, '2h ago' or 'yesterday 9am'"
@@ -161,15 +174,11 @@ def _read_relative(text: str, phrase: str, base: int) -> int:
 
 
 def _check_zone(text: str, tz: str) -> None:
-    if tz == "UTC":  # works where the machine has no time zone database, and without loading one
-        return
-    from whenever import Instant
-
     try:
-        Instant.from_utc(1970, 1, 1).to_tz(tz)
-    except ValueError as error:  # TimeZoneNotFoundError, or a name that can be none
-        reason = f"the time zone '{_shortened(tz)}' is not known here; write an IANA name such as 'Europe/Berlin'"
-        raise _refused(text, f"{reason}, and install 'tzdata' where the machine has no time zones") from error
+        check_zone(tz)
+    except InvalidOption as error:
+        reason = f"the time zone '{error.found}' is not known here; write {error.expected}"
+        raise _refused(text, reason) from error.__cause__
 
 
 def _clocks_of(tz: str, ns: int) -> int:

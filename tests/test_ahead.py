@@ -11,7 +11,7 @@ import pytest
 from eventsourcing_kit import Event, Projection, open_store, rebuild, rebuild_all
 from eventsourcing_kit.errors import EventSourcingError, StoreUnavailable
 from eventsourcing_kit.stores.ahead import IN_FLIGHT, in_flight
-from eventsourcing_kit.stores.pages import Paging, page_of
+from eventsourcing_kit.stores.pages import page_of
 from eventsourcing_kit.stores.reading import Window
 from eventsourcing_kit.testing import Clock, event
 from tests.counting import counting
@@ -19,9 +19,10 @@ from tests.servers import lossy_proxy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from concurrent.futures import Future
 
-    from eventsourcing_kit.stores.ahead import Pagings
     from eventsourcing_kit.stores.base import BaseStore
+    from eventsourcing_kit.stores.pages import Ask
 
 NAMES = [f"s-{number:02}" for number in range(40)]
 
@@ -102,18 +103,23 @@ class Server:
         self.asked: list[str] = []
         self.bad = bad
 
-    def asking(self, stream: str, low: str, high: str) -> Paging:
+    def asking(self, stream: str, low: str, high: str) -> Ask:
         def ask(key: object) -> Any:
             self.asked.append(stream)
             if stream == self.bad:
                 raise StoreUnavailable("dynamodb://events", code="Throttled", doing="reading")
             return {"Items": [{"pk": {"S": stream}, "sk": {"S": "2026-03-01T00:00:00.000Z#A"}}]}
 
-        return Paging(ask, lambda answer: page_of(answer, url="dynamodb://events"))
+        return ask
+
+    def rows(self, stream: str, low: str, high: str, first: Future[Any] | None) -> Iterator[Event]:
+        answer = self.asking(stream, low, high)(None) if first is None else first.result()
+        yield from page_of(answer, url="dynamodb://events").events
 
 
-def reading(asking: Pagings, names: Iterator[str] | list[str]) -> Any:
-    return in_flight(names, asking, asking, Window(), url="dynamodb://events", now=lambda: 0)
+def reading(server: Server, names: Iterator[str] | list[str]) -> Any:
+    ways = server.asking, server.rows, server.rows
+    return in_flight(names, *ways, Window(), url="dynamodb://events", now=lambda: 0)
 
 
 def test_never_more_are_under_way_than_so_many_and_one_is_read() -> None:
@@ -125,7 +131,7 @@ def test_never_more_are_under_way_than_so_many_and_one_is_read() -> None:
             taken += 1
             yield name
 
-    for place, (stream, store) in enumerate(reading(server.asking, names()), start=1):
+    for place, (stream, store) in enumerate(reading(server, names()), start=1):
         assert [event.stream for event in store.read(stream)] == [stream]
         assert taken == min(place + IN_FLIGHT, len(NAMES))
     assert sorted(server.asked) == NAMES
@@ -133,7 +139,7 @@ def test_never_more_are_under_way_than_so_many_and_one_is_read() -> None:
 
 def test_what_goes_wrong_is_raised_at_its_turn() -> None:
     server = Server(bad="s-05")
-    streams = reading(server.asking, NAMES)
+    streams = reading(server, NAMES)
     with closing(streams):
         for stream, store in streams:
             if stream == "s-05":
@@ -146,7 +152,7 @@ def test_what_goes_wrong_is_raised_at_its_turn() -> None:
 
 
 def test_one_that_is_not_read_does_no_harm_to_the_next_one() -> None:
-    streams = reading(Server().asking, NAMES[:3])
+    streams = reading(Server(), NAMES[:3])
     next(streams)
     stream, store = next(streams)
     assert [event.stream for event in store.read(stream)] == ["s-01"]
@@ -157,7 +163,7 @@ def test_one_that_is_not_read_does_no_harm_to_the_next_one() -> None:
 
 def test_an_iteration_that_is_left_asks_for_nothing_more() -> None:
     server = Server()
-    streams = reading(server.asking, iter(NAMES))
+    streams = reading(server, iter(NAMES))
     next(streams)
     streams.close()
     asked = len(server.asked)

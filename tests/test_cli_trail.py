@@ -214,3 +214,16 @@ def test_hostile_text_is_inert(desk: Desk) -> None:
     assert ESCAPED in desk.run("trail", HOSTILE, "--format", "table").out
     assert desk.run("trail", HOSTILE).records[0]["id"] == HOSTILE
     assert not {"\x1b", "\x9b", "\u202e"} & set(desk.run("trail", f"{HOSTILE}?").err)
+
+
+def test_a_share_without_similar_is_a_matter_of_usage(shop: Desk) -> None:
+    done = shop.run("trail", "cart-6", "--share", "0.6")
+    assert (done.code, done.out) == (2, "")
+    assert "--share says what is usual, which only --similar shows" in done.err
+
+
+@pytest.mark.parametrize("command", [["trail", "cart-6"], ["rebuild", "orders", "--all", "-o", "states"]])
+def test_a_zone_that_is_none_is_said_also_where_no_time_needs_it(shop: Desk, command: list[str]) -> None:
+    done = shop.run(*command, "--tz", "Mars/Phobos")
+    assert (done.code, done.out) == (2, "")
+    assert "tz: found 'Mars/Phobos', expected an IANA name such as 'Europe/Berlin'" in done.err

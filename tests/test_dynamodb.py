@@ -218,11 +218,24 @@ def test_a_long_stream_is_asked_for_page_by_page(
     store: DynamoDBStore, proxied: DynamoDBStore, proxy: LossyProxy
 ) -> None:
     store.append_many(event("Grew", text="x" * 90_000, time=f"2026-03-01T11:{n:02d}:00Z") for n in range(40))
+    proxied.in_flight = 1
     reading = proxied.read("order-17")
     next(reading)
     assert len(proxy.asked) <= 2  # the next page may be under way
     assert len(list(reading)) == 39
     assert len(proxy.asked) == 4
+
+
+def test_a_very_long_stream_is_asked_for_in_windows_of_time(
+    store: DynamoDBStore, proxied: DynamoDBStore, proxy: LossyProxy
+) -> None:
+    store.append_many(event("Grew", n=n, time=f"2026-03-01T11:{n // 60:02d}:{n % 60:02d}Z") for n in range(200))
+    proxied.page_size = 10
+    expected = list(store.read("order-17"))
+    for found in (list(proxied.read("order-17")), list(proxied.read_in_brief("order-17"))):
+        assert found == expected
+    lows = {request["ExpressionAttributeValues"][":low"]["S"] for _, request in proxy.asked}
+    assert len(lows) > 10
 
 
 @pytest.mark.parametrize("reading", ["read", "read_in_brief"])
@@ -231,7 +244,7 @@ def test_many_markers_of_late_events_are_passed_over(
 ) -> None:
     with open_store(dynamodb_url, clock=Clock("2026-03-09T12:00:00Z")) as store:
         store.append_many(event("Grew", n=n, time=f"2026-03-01T11:{n:02d}:00Z") for n in range(50))
-    proxied.page_size = 10
+    proxied.page_size, proxied.in_flight = 10, 1
     found = list(getattr(proxied, reading)("order-17"))
     assert [each.data["n"] for each in found] == list(range(50))
     assert len(proxy.asked) == 1 + 5 + 1  # a page of markers, the events, and that there are no more

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -117,7 +118,7 @@ def stacks(account: Account, tmp_path_factory: pytest.TempPathFactory) -> dict[s
     template = sam.build(tmp_path_factory.mktemp("sam") / "build", platform="here")
     wanted = {
         "dev": ("RetentionDays=36500",),
-        "direct": ("RetentionDays=36500", "Environment=direct", "Buffer=none"),
+        "direct": ("RetentionDays=36500", "Environment=direct", "Buffer=none", "Snapshots=yes"),
     }
     with ThreadPoolExecutor() as pool:
         list(pool.map(lambda name: _deploy(account, template, name, *wanted[name]), wanted))
@@ -277,6 +278,23 @@ def test_only_with_the_second_policy_a_reader_lists_the_streams(account: Account
     policies = [stack.outputs["ReaderPolicyArn"], stack.outputs["AllStreamsPolicyArn"]]
     allowed, _ = _tried(account.user(f"lister-of-{stack.table}", *policies), stack)
     assert allowed == READS | {"dynamodb.scan"}
+
+
+def test_only_with_the_policy_for_snapshots_a_reader_finds_and_saves_them(
+    account: Account, stacks: dict[str, Stack]
+) -> None:
+    stack = stacks["none"]
+    stream = f"order-{secrets.token_hex(4)}"
+    _put(account, {"metaData": {"time": "2026-03-01T12:00:00Z"}, "data": {"primaryKey": stream, "total": 42}})
+    _until(lambda: _rebuild(account, stack, stream).out, lambda out: '"events":1' in out)
+    policies = [stack.outputs["ReaderPolicyArn"], stack.outputs["SnapshotsPolicyArn"]]
+    saver = account.user(f"saver-of-{stack.table}", *policies)
+    for _ in range(2):
+        done = _eskit(saver, stack, "rebuild", "orders", stream, "--snapshots", "1")
+        assert (done.code, done.records[0]["events"]) == (0, 1)
+    assert "1 state began at a snapshot" in done.err
+    only_reads = account.user(f"reads-of-{stack.table}", stack.outputs["ReaderPolicyArn"])
+    assert _eskit(only_reads, stack, "rebuild", "orders", stream, "--snapshots", "1").code == 4
 
 
 READS: Final = {

@@ -334,7 +334,7 @@ def test_the_exit_code_tells_that_a_stream_failed(desk: Desk) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--resume"], "eskit: --resume goes on with a job in a folder: -o FOLDER"),
+        (["--resume"], "eskit: --resume goes on with a job: -o FOLDER, or --into URL"),
         (["-o", "states", "--strict"], "eskit: --strict stops at the first stream that fails"),
     ],
 )

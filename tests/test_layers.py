@@ -26,7 +26,7 @@ ROWS = [
         "stores.url",
         "delivery",
     },
-    {"stores.contract"},
+    {"stores.contract", "stores.windows"},
     {
         "span",
         "stores.facade",
@@ -42,7 +42,7 @@ ROWS = [
     {"importable", "stores.sqlite", "stores.dynamodb"},
     {"stores", "resuming", "watching", "workers"},
     {"outcomes", "scanning"},
-    {"rebuilding", "catalog", "costs", "doctor", "migrate", "redrive"},
+    {"rebuilding", "catalog", "costs", "doctor", "migrate", "redrive", "tidying"},
     {"questions", "trails"},
     {"output", "verifying"},
     {"jobs"},

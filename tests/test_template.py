@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import marshal
 import os
 import subprocess
 import sys
 from dataclasses import dataclass
+from importlib.util import MAGIC_NUMBER, cache_from_source, source_hash
 from pathlib import Path
 from typing import Any, Final
 from zipfile import ZipFile
@@ -144,6 +146,26 @@ def test_the_one_index_holds_keys_only(either: Rendered) -> None:
 def test_the_table_has_a_stream_of_its_changes_only_where_it_is_asked_for(queued: Rendered) -> None:
     assert "StreamSpecification" not in queued["EventTable"]
     assert render(TableStream="yes")["EventTable"]["StreamSpecification"] == {"StreamViewType": "NEW_IMAGE"}
+
+
+def test_there_is_a_table_for_snapshots_only_where_it_is_asked_for(queued: Rendered) -> None:
+    assert {"SnapshotTable", "SnapshotsPolicy"} & set(queued.resources) == set()
+    rendered = render(Snapshots="yes")
+    table = rendered["SnapshotTable"]
+    assert table["TableName"] == {"Fn::Sub": "${Environment}-events-snapshots"}
+    for name in ("BillingMode", "KeySchema", "SSESpecification", "TimeToLiveSpecification"):
+        assert table[name] == rendered["EventTable"][name]
+    assert set(rendered.resources) - set(queued.resources) == {"SnapshotTable", "SnapshotsPolicy"}
+    assert rendered["EventTable"] == queued["EventTable"]
+
+
+def test_with_snapshots_whoever_rebuilds_may_find_and_save_them_and_the_function_nothing_more(queued: Rendered) -> None:
+    rendered = render(Snapshots="yes")
+    (statement,) = rendered["SnapshotsPolicy"]["PolicyDocument"]["Statement"]
+    assert statement["Action"] == ["dynamodb:Query", "dynamodb:PutItem"]
+    assert statement["Resource"] == arn("SnapshotTable")
+    for name in ("IngestRole", "IngestFunction", "ReaderPolicy", "AllStreamsPolicy"):
+        assert rendered[name] == queued[name]
 
 
 def test_the_function_is_an_arm64_python_with_half_a_gigabyte_and_half_a_minute(either: Rendered) -> None:
@@ -312,6 +334,33 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory / "ingest.zip"
 
 
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The package for this machine's Python, which can compile it."""
+    directory = tmp_path_factory.mktemp("compiled")
+    subprocess.run(
+        ["make", "build-ingest", f"BIN={Path(sys.executable).parent}", f"BUILD={directory}", "INGEST_PLATFORM=here"],
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
+        timeout=300,
+    )
+    return directory / "ingest"
+
+
+@pytest.mark.xdist_group("package")
+def test_the_package_brings_its_modules_compiled_so_that_no_cold_start_has_to(compiled: Path) -> None:
+    modules = sorted(compiled.rglob("*.py"))
+    assert len(modules) > 100
+    for module in modules:
+        code = Path(cache_from_source(str(module))).read_bytes()
+        # Hash-based and not to be checked: files in a zip have times of their own.
+        assert code[:8] == MAGIC_NUMBER + (1).to_bytes(4, "little"), module
+        assert code[8:16] == source_hash(module.read_bytes()), module
+        path = marshal.loads(code[16:]).co_filename  # noqa: S302 - made just above
+        assert path == f"/var/task/{module.relative_to(compiled)}"
+
+
 @pytest.mark.xdist_group("package")
 def test_the_package_is_small_and_for_arm64(package: Path) -> None:
     assert package.stat().st_size < 10_000_000
@@ -324,7 +373,8 @@ def test_the_package_is_small_and_for_arm64(package: Path) -> None:
 @pytest.mark.xdist_group("package")
 def test_the_package_holds_the_modules_that_the_function_imports_and_no_others_of_the_kit(package: Path) -> None:
     with ZipFile(package) as zipped:
-        files = {name for name in zipped.namelist() if not name.endswith("/")}
+        names = [name for name in zipped.namelist() if not name.endswith("/")]
+    files = {name for name in names if "__pycache__/" not in name}
     ours = {name for name in files if name.partition("/")[0] in ("eventsourcing_kit", "ingest")}
     assert ours == _imported_by_the_function()
     others = {name.partition("/")[0] for name in files - ours}

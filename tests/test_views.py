@@ -129,9 +129,15 @@ def test_a_file_of_something_else_is_left_alone(store: BaseStore, tmp_path: Path
     assert (tmp_path / "views.db").read_text().startswith("a letter")
 
 
-@pytest.mark.parametrize("into", ["dynamodb://views", "sqlite://", "views.db", "sqlite:///views.db?legacy=1"])
-def test_a_view_needs_an_sqlite_file(store: BaseStore, into: str) -> None:
-    with pytest.raises(InvalidOption, match=r"into: found .* expected an SQLite file, such as sqlite:///views.db"):
+@pytest.mark.parametrize(
+    "into",
+    [
+        *("sqlite://", "views.db", "sqlite:///views.db?legacy=1", "s3://views"),
+        *("dynamodb://views?legacy=1", "dynamodb://views?retention_days=3", "dynamodb://views?snapshots=a"),
+    ],
+)
+def test_a_view_needs_a_file_or_a_table(store: BaseStore, into: str) -> None:
+    with pytest.raises(InvalidOption, match=r"into: found .* expected a place for views: a file, such as sqlite:///"):
         publish(counting, store, into)
     with pytest.raises(InvalidOption, match="against: found"):
         check_view(counting, store, into)
@@ -215,8 +221,10 @@ CHECK = ("verify", "counting", "--against", "sqlite:///views.db")
 def test_a_view_is_made_and_checked_by_commands(desk: Desk) -> None:
     done = desk.run(*PUBLISH)
     assert (done.code, done.out) == (0, "")
-    assert done.talk[-1] == "eskit: 2 states in table 'counting' of 'sqlite:///views.db'"
+    assert done.talk[-1] == "eskit: 2 states in the view 'counting' of 'sqlite:///views.db'"
     assert desk.run(*CHECK).code == 0
+    assert desk.process(*CHECK, "--workers", "2").code == 0
+    assert desk.run("verify", "counting", "--all", "--workers", "2").code == 2
     change("sqlite:///views.db", "DELETE FROM counting WHERE stream = 'a'")
     done = desk.run(*CHECK)
     assert done.code == 1
@@ -227,7 +235,10 @@ def test_a_view_is_made_and_checked_by_commands(desk: Desk) -> None:
     assert desk.run(*CHECK, "--all").code == 2
 
 
-def test_a_build_that_is_killed_was_never_there(desk: Desk) -> None:
+@pytest.mark.parametrize(("end", "kept"), [(signal.SIGKILL, []), (signal.SIGINT, [("a",)])])
+def test_a_build_that_is_ended_is_seen_by_nobody_and_gone_on_with(
+    desk: Desk, end: signal.Signals, kept: list[Any]
+) -> None:
     assert desk.process(*PUBLISH).code == 0
     with freeze_time("2026-03-04T00:00:00Z"):
         desk.store(envelope("Counted", stream="a", time="2026-03-02T12:00:00Z", number=5))
@@ -239,15 +250,40 @@ def test_a_build_that_is_killed_was_never_there(desk: Desk) -> None:
     ):
         try:
             assert reading.read(4) == b"here"
-            process.kill()
-            process.communicate(timeout=30)
+            process.send_signal(end)
+            _, talk = process.communicate(timeout=30)
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
+    if end is signal.SIGINT:
+        assert process.returncode == 130
+        said = "interrupted; 'sqlite:///views.db' has what it had; the same command with --resume goes on"
+        assert talk.decode().splitlines()[-1] == f"eskit: {said}"
     assert rows("sqlite:///views.db", TOTALS) == [("a", 1), ("b", 1)]
+    assert rows("sqlite:///views.db", "SELECT stream FROM eskit_build_2") == kept
     pipe.unlink()
-    assert desk.process(*PUBLISH).code == 0
+    done = desk.process(*PUBLISH, "--resume")
+    assert done.code == 0
+    assert any(line.startswith("eskit: going on with what began at 20") for line in done.talk)
     assert rows("sqlite:///views.db", TOTALS) == [("a", 6), ("b", 1)]
+
+
+def test_a_build_of_which_another_process_has_built_a_later_one_ends_with_an_error(desk: Desk) -> None:
+    pipe = desk.folder / "pipe"
+    os.mkfifo(pipe)
+    with desk.spawn(*PUBLISH) as earlier:
+        with pipe.open("rb", buffering=0) as reading:  # once a handler opens it, too
+            assert reading.read(4) == b"here"
+            pipe.unlink()
+            with freeze_time("2026-03-04T00:00:00Z"):
+                desk.store(envelope("Counted", stream="a", time="2026-03-02T12:00:00Z", number=5))
+            assert desk.process(*PUBLISH).code == 0
+        _, talk = earlier.communicate(timeout=60)
+    assert earlier.returncode == 4
+    assert b"the view of 'counting' at 'sqlite:///views.db' was replaced by a later build while building it" in talk
+    assert rows("sqlite:///views.db", TOTALS) == [("a", 6), ("b", 1)]
+    left = "SELECT name FROM sqlite_schema WHERE name LIKE 'eskit_build_%'"
+    assert rows("sqlite:///views.db", left) == [("eskit_builds",)]
 
 
 def test_the_exit_code_tells_that_the_old_rows_stay(desk: Desk) -> None:
@@ -260,7 +296,7 @@ def test_the_exit_code_tells_that_the_old_rows_stay(desk: Desk) -> None:
     assert "canary" not in done.err
 
 
-@pytest.mark.parametrize("more", [["-o", "states"], ["--resume"], ["--strict"]])
+@pytest.mark.parametrize("more", [["-o", "states"], ["--strict"]])
 def test_options_that_do_not_go_with_a_table_are_refused(desk: Desk, more: list[str]) -> None:
     assert desk.run(*PUBLISH, *more).code == 2
     assert not (desk.folder / "views.db").exists()

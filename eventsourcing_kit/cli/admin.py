@@ -33,6 +33,12 @@ _DEMO_STORE: Final = "sqlite:///demo.db"
 def create_table(
     *,
     snapshots: Annotated[bool, typer.Option("--snapshots", help="Make the table of snapshots, too")] = False,
+    views: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL", help="Make the table for views at dynamodb://TABLE, and nothing else", show_default=False
+        ),
+    ] = None,
     store_url: StoreOption = None,
 ) -> None:
     """Make the table or the file of the store, where it is missing.
@@ -44,9 +50,18 @@ def create_table(
     [bold]Examples[/]
 
       eskit create-table --store 'dynamodb://events?endpoint_url=http://127.0.0.1:8000&region=eu-west-1'
+      eskit create-table --views 'dynamodb://views?endpoint_url=http://127.0.0.1:8000&region=eu-west-1'
 
     [bold]Exit codes[/]: 0 it is there now, 2 usage, 4 store.
     """
+    if views is not None:
+        from eventsourcing_kit.jobs.building import create_view_table
+
+        if snapshots or store_url is not None:
+            raise UsageProblem("--views is a table of its own, which no store is in: drop --store and --snapshots")
+        create_view_table(views)
+        say(f"there is a table for views at '{views}'")
+        return
     with settings.store(store_url) as store:
         store.create_table()
         if snapshots and isinstance(store, Snapshotting):

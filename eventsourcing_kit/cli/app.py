@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from eventsourcing_kit.cli import admin, ingest, questions, rebuild, redrive, show, testcase, trail, verify
+from eventsourcing_kit.cli import admin, ingest, questions, rebuild, redrive, show, snapshots, testcase, trail, verify
 from eventsourcing_kit.cli.faults import ExitCode, reported, usage_error
 from eventsourcing_kit.cli.talk import say
 
@@ -103,6 +103,7 @@ app.command("trail")(trail.trail)
 app.command("verify")(verify.verify)
 app.command("check-ties")(verify.check_ties)
 app.command("test-case")(testcase.print_test)
+app.command("snapshots")(snapshots.snapshots)
 app.command("doctor")(admin.doctor)
 app.command("create-table")(admin.create_table)
 app.command("migrate")(admin.migrate)

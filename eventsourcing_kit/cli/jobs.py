@@ -16,6 +16,7 @@ from eventsourcing_kit.cli.faults import ExitCode, say_error
 from eventsourcing_kit.cli.talk import many, say
 from eventsourcing_kit.cli.window import Window
 from eventsourcing_kit.errors import RebuildsFailed
+from eventsourcing_kit.moment import to_canonical
 from eventsourcing_kit.progress import Progress
 from eventsourcing_kit.trails.duration import duration
 
@@ -47,12 +48,12 @@ class PartFormat(StrEnum):
 
 
 WorkersOption = Annotated[int, typer.Option(min=1, metavar="N", help="Processes that share the streams")]
-ResumeOption = Annotated[bool, typer.Option("--resume", help="Go on with the job in the folder")]
+ResumeOption = Annotated[bool, typer.Option("--resume", help="Go on with the job that was stopped")]
 IntoOption = Annotated[
     str | None,
     typer.Option(
         metavar="URL",
-        help="Into a table of the SQLite file sqlite:///FILE, in place of the old rows",
+        help="Into a view, in place of its old rows: sqlite:///FILE or dynamodb://TABLE?region=...",
         show_default=False,
     ),
 ]
@@ -91,30 +92,36 @@ def run_job(name: str, folder: str, store_url: str | None, app: str | None, *, r
         raise typer.Exit(ExitCode.PROJECTION)
 
 
-def run_publish(name: str, into: str, store_url: str | None, app: str | None, **question: Any) -> None:
+def run_publish(name: str, into: str, store_url: str | None, app: str | None, *, resume: bool, **question: Any) -> None:
     """The whole command. `question` is as for `publish`."""
     from eventsourcing_kit.jobs.publishing import publish
 
     failures: list[StreamFailure] = []
+    begun, started = False, to_canonical(time.time_ns())
     with redirect_stdout(sys.stderr), settings.store(store_url) as store:
         projection = settings.catalog(app).get(name)
         with Progress("rebuilding") as progress:
 
             def tell(view: View, rows: int) -> None:
-                if rows == 1:
+                nonlocal begun
+                if not begun:
+                    begun = True
                     Window(start=view.start, at=view.at, known_at=view.known_at).tell()
+                    if view.began < started:
+                        say(f"going on with what began at {view.began}")
                 progress.update(done=rows, note=many(rows, "state"))
 
             try:
-                view = publish(projection, store, into, failures=failures, progress=tell, **question)
+                view = publish(projection, store, into, failures=failures, progress=tell, resume=resume, **question)
             except KeyboardInterrupt:
-                raise KeyboardInterrupt(f"'{into}' has what it had") from None
+                kept = f"'{into}' has what it had; the same command with --resume goes on"
+                raise KeyboardInterrupt(kept) from None
             except RebuildsFailed:
                 for failure in failures[:_SAID]:
                     say_error(failure.error)
                 say(f"{many(len(failures), 'stream')} failed, so '{into}' has what it had")
                 raise typer.Exit(ExitCode.PROJECTION) from None
-    say(f"{many(view.states, 'state')} in table '{name}' of '{into}'")
+    say(f"{many(view.states, 'state')} in the view '{name}' of '{into}'")
 
 
 class _Pace:

@@ -16,6 +16,7 @@ from eventsourcing_kit.cli.settings import app_setting, store_setting
 from eventsourcing_kit.cli.tables import Format
 from eventsourcing_kit.stores import open_store
 from eventsourcing_kit.stores.url import parse_url
+from eventsourcing_kit.times import check_zone
 
 __all__ = [
     "AllowIncompleteOption",
@@ -59,6 +60,12 @@ def streams(ctx: typer.Context, incomplete: str) -> list[str]:
             return [name for name in islice(store.streams(incomplete), _MOST) if name.isprintable()]
     except Exception:  # noqa: BLE001 - as above
         return []
+
+
+def zone(name: str) -> str:
+    """`--tz`, looked at also where no time needs it. Raises InvalidOption."""
+    check_zone(name)
+    return name
 
 
 StoreOption = Annotated[
@@ -112,7 +119,7 @@ StartOption = Annotated[
     str | None,
     typer.Option("--start", metavar="T", help="From this moment on, itself included", show_default=False),
 ]
-TzOption = Annotated[str, typer.Option("--tz", metavar="ZONE", help="The zone of times that name none")]
+TzOption = Annotated[str, typer.Option("--tz", metavar="ZONE", help="The zone of times that name none", callback=zone)]
 StreamPathOption = Annotated[
     str | None,
     typer.Option(metavar="JMESPATH", help="Where the stream's key stands in an envelope, if elsewhere"),

@@ -128,16 +128,17 @@ def rebuild(
       eskit rebuild orders --all -o orders.parquet
       eskit rebuild orders --all --at 2026-03-01 -o states/ --workers 8
       eskit rebuild orders --all --into sqlite:///views.db
+      eskit rebuild orders --all --into 'dynamodb://views?region=eu-west-1' --resume
       eskit rebuild orders --all --dry-run
       eskit rebuild stock sku-mug --at 2026-03-01 --snapshots auto
 
     A JSON line has: stream, projection, version, at, known_at, events, last,
     complete, warnings, state. A file is written whole or not at all.
 
-    A folder gets parts and a manifest.json. It is a job: stopped in any way,
-    the same command with --resume goes on with it. A table, which --into fills,
-    has its old rows until all new ones are there. Without --known-at both have
-    what was known when they began.
+    A folder gets parts and a manifest.json. A view, which --into fills, has its
+    old rows until all new ones are there. Both are jobs: stopped in any way,
+    the same command with --resume goes on. Without --known-at both have what
+    was known when they began.
 
     With --dry-run nothing is rebuilt: it says how a table would be read, the
     read units, and their cost. Of an SQLite file nothing is charged.
@@ -167,7 +168,7 @@ def rebuild(
             "on_error": on_error.value,
         }
         if into is not None:
-            run_publish(name, into, store_url, app, **question)
+            run_publish(name, into, store_url, app, resume=resume, **question)
         elif output is not None:
             more: dict[str, Any] = {"part_format": parts.value, "part_streams": part_streams, "resume": resume}
             run_job(name, output, store_url, app, **question, **more, way=way.value)
@@ -213,8 +214,8 @@ def _check_job(output: str | None, into: str | None, *, strict: bool, resume: bo
         raise UsageProblem("say where to: --output or --into, one of the two")
     if strict and job:
         raise UsageProblem("--strict stops at the first stream that fails, and a job lists them all; drop it")
-    if resume and (into is not None or not job):
-        raise UsageProblem("--resume goes on with a job in a folder: -o FOLDER")
+    if resume and not job:
+        raise UsageProblem("--resume goes on with a job: -o FOLDER, or --into URL")
 
 
 def _saving(text: str | None) -> Saving:

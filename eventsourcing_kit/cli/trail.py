@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["trail"]
 
 _HEADINGS: Final = ("after", "gap", "event", "stream", "id", "key")
+_USUAL: Final = 0.5
 _SIMILAR: Final = ("type", "here", "usual", "in others", "typically after", "90 % within", "standing")
 
 
@@ -40,9 +41,14 @@ def trail(
         bool, typer.Option("--similar", help="Instead: what usually comes in a trail that began like this one")
     ] = False,
     share: Annotated[
-        float,
-        typer.Option(min=0.01, max=1.0, help="With --similar: usual is what came in this share of the others"),
-    ] = 0.5,
+        float | None,
+        typer.Option(
+            min=0.01,
+            max=1.0,
+            help="With --similar: usual is what came in this share of the others (0.5)",
+            show_default=False,
+        ),
+    ] = None,
     known_at: KnownAtOption = None,
     tz: TzOption = "UTC",
     scan: Annotated[
@@ -82,6 +88,8 @@ def trail(
         correlation_id.encode()
     except UnicodeEncodeError:
         raise UsageProblem("the correlation id is not text in UTF-8, as every one in a store is") from None
+    if share is not None and not similar:
+        raise UsageProblem("--share says what is usual, which only --similar shows; give both")
     window = Window.of(start=None, at=None, known_at=known_at, tz=tz)
     with settings.store(store_url) as store, printer.progress("reading"):
         if window != Window():
@@ -98,7 +106,7 @@ def trail(
             hint = "" if found.finding.scan else "; --scan looks into the events of older writers, too"
             say(f"no event has the correlation id '{correlation_id}'{hint}")
         elif similar:
-            _show_similar(printer, similar_trails(store, found, share=share))
+            _show_similar(printer, similar_trails(store, found, share=_USUAL if share is None else share))
         else:
             _show_trail(printer, found)
 

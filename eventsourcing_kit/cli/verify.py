@@ -64,8 +64,12 @@ def verify(
     against: Annotated[
         str | None,
         typer.Option(
-            metavar="URL", help="Compare the table that 'rebuild --into' filled with a rebuild", show_default=False
+            metavar="URL", help="Compare the view that 'rebuild --into' filled with a rebuild", show_default=False
         ),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="With --against: processes that share the streams", show_default=False),
     ] = None,
     store_url: StoreOption = None,
     app: AppOption = None,
@@ -85,7 +89,7 @@ def verify(
       eskit verify orders order-17 --at 2026-03-20
       eskit verify orders --prefix order- --change 'hash seed' --change clock
       eskit verify orders --all | jq -r .changed | sort | uniq -c
-      eskit verify orders --against sqlite:///views.db
+      eskit verify orders --against sqlite:///views.db --workers 4
 
     A JSON line is a difference: stream, projection, version, changed, detail,
     pointers, id, key and type of the event, raised, order. With --against, a
@@ -101,8 +105,10 @@ def verify(
     if against is not None:
         if streams or prefix is not None or every or at or known_at or changes:
             raise UsageProblem("--against compares what the table is of: drop streams, moments and changes")
-        _verify_view(printer, name, against, store_url, app)
+        _verify_view(printer, name, against, store_url, app, workers=workers or 1)
         return
+    if workers is not None:
+        raise UsageProblem("--workers share the rebuild of --against; what 'verify' folds has processes of its own")
     chosen = chosen_streams(streams or [], prefix, every=every)
     window = Window.of(start=None, at=at, known_at=known_at, tz=tz)
     with redirect_stdout(sys.stderr), settings.store(store_url) as store:
@@ -190,13 +196,15 @@ def check_ties(
     _end(different=any(check.depends for check in answer), failures=failures)
 
 
-def _verify_view(printer: Printer, name: str, against: str, store_url: str | None, app: str | None) -> None:
+def _verify_view(
+    printer: Printer, name: str, against: str, store_url: str | None, app: str | None, *, workers: int
+) -> None:
     from eventsourcing_kit.jobs.publishing import check_view
 
     with redirect_stdout(sys.stderr), settings.store(store_url) as store:
         projection = settings.catalog(app).get(name)
         with printer.progress("rebuilding"):
-            answer = check_view(projection, store, against)
+            answer = check_view(projection, store, against, workers=workers)
         view = answer.view
         Window(start=view.start, at=view.at, known_at=view.known_at).tell()
         if printer.is_table:

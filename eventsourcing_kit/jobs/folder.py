@@ -17,7 +17,7 @@ import hashlib
 import json
 import os
 import time
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -25,15 +25,13 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 
-from eventsourcing_kit.errors import InvalidOption, InvalidStoreURL
-from eventsourcing_kit.fingerprint import NoFingerprint, fingerprint
+from eventsourcing_kit.errors import InvalidOption
 from eventsourcing_kit.jobs.answers import forget, known_outcomes, pass_over
-from eventsourcing_kit.jobs.asking import absolute_url, known_when
+from eventsourcing_kit.jobs.asking import absolute_url, as_it_began, check_same, known_when, typed
 from eventsourcing_kit.jobs.manifest import (
     MANIFEST,
     PART_STREAMS,
     Manifest,
-    Typed,
     journal,
     log_part,
     parts_done,
@@ -46,8 +44,6 @@ from eventsourcing_kit.output import check_output
 from eventsourcing_kit.rebuilding import Several
 from eventsourcing_kit.scanning import can_scan
 from eventsourcing_kit.span import exact
-from eventsourcing_kit.stores import open_store
-from eventsourcing_kit.stores.url import absolute, parse_url
 from eventsourcing_kit.wholefile import whole_file
 from eventsourcing_kit.workers import Question, Task, Workers, check_workers, code_of
 
@@ -106,7 +102,6 @@ def rebuild_job(
     check_workers(workers)
     folder = Path(folder)
     now = (clock or time.time_ns)()
-    typed = Typed(_spelled(at), _spelled(known_at), _spelled(start), tz)
     names, chosen = _chosen(streams)
     asked = Manifest(
         projection=projection.name,
@@ -117,7 +112,7 @@ def rebuild_job(
         known_at=known_when(known_at, tz=tz, now=now),
         start=exact(start, tz=tz, now=now),
         began=to_canonical(now),
-        typed=typed,
+        typed=typed(at, known_at, start, tz),
         chosen=chosen,
         streams=0,
         streams_sha256="",
@@ -162,7 +157,7 @@ def _names(
     if not isinstance(names, str):
         return names
     if one_pass is not None:
-        with _as_it_began(store, one_pass.asked.now) as reading:
+        with as_it_began(store, one_pass.asked.now) as reading:
             found = pass_over(folder, replace(one_pass, store=reading), names, lambda count: tell(asked, count))
         if found is not None:
             return found
@@ -217,7 +212,7 @@ def _made(
         for number, names in _cut(folder, manifest)
         if number not in there
     )
-    with _as_it_began(store, question.now) as reading:
+    with as_it_began(store, question.now) as reading:
         asked = Asked(projection, reading, question)
         with known_outcomes(folder, asked) as outcomes:
             if workers > 1 and outcomes is None:
@@ -257,20 +252,6 @@ def _cut(folder: Path, manifest: Manifest) -> Iterator[tuple[int, list[str]]]:
             number += 1
 
 
-@contextmanager
-def _as_it_began(store: Readable, now: int) -> Iterator[Readable]:
-    """The store with a clock that stands still, where another one can be opened: what expires meanwhile is kept."""
-    try:
-        url = absolute(store.url, Path.cwd()) if parse_url(store.url).place is not None else None
-    except InvalidStoreURL:  # an adapter of somebody's own
-        url = None
-    if url is None:
-        yield store
-        return
-    with open_store(url, clock=lambda: now) as opened:
-        yield opened
-
-
 def _check_empty(folder: Path) -> None:
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         there = " with a job in it" if (folder / MANIFEST).exists() else ""
@@ -288,38 +269,13 @@ def _before(folder: Path, projection: Projection[Any, Any], asked: Manifest) -> 
         if others:
             raise InvalidOption("output", found=f"'{sorted(others)[0]}' in {folder}", expected="a folder of a job")
         return None
-    differing = list(_differing(found, asked))
-    if differing:
-        ours, theirs = zip(*differing, strict=True)
-        expected = f"{', '.join(theirs)}, which the job in {folder} was asked"
-        raise InvalidOption("resume", found=", ".join(ours), expected=expected)
-    if found.fingerprint is None:
-        try:
-            fingerprint(projection.recipe)
-        except NoFingerprint as reason:
-            found_ = f"'{projection.name}', whose code has no fingerprint, as {reason}"
-            raise InvalidOption(
-                "resume", found=found_, expected="code of which one can tell that it is the same"
-            ) from None
+    check_same(found, asked, projection, exact=_EXACT, place=str(folder))
     return found
 
 
 _EXACT: Final = (
     *("projection", "version", "fingerprint", "store", "chosen", "allow_incomplete", "on_error", "part_format"),
 )
-
-
-def _differing(found: Manifest, asked: Manifest) -> Iterator[tuple[str, str]]:
-    """In what a question is another one: as it is asked now, and as it was."""
-    for name in _EXACT:
-        if getattr(found, name) != getattr(asked, name):
-            yield f"{name} {getattr(asked, name)}", f"{name} {getattr(found, name)}"
-    for name in ("at", "known_at", "start"):
-        mine, theirs = (getattr(each.typed, name) for each in (asked, found))
-        same_words = mine == theirs and (mine is None or asked.typed.tz == found.typed.tz)
-        if not same_words and (mine is None or getattr(asked, name) != getattr(found, name)):
-            before = f"{name} {getattr(found, name)}" if theirs is not None else f"no {name}"
-            yield f"{name} {getattr(asked, name)}" if mine is not None else f"no {name}", before
 
 
 def _chosen(streams: str | Iterable[str] | None) -> tuple[str | list[str], str]:
@@ -336,10 +292,6 @@ def _check_format(part_format: str, part_streams: int) -> None:
     if part_streams < 1:
         raise InvalidOption("part_streams", found=str(part_streams), expected="a whole number from 1")
     check_output(f"part.{part_format}")
-
-
-def _spelled(value: datetime | str | None) -> str | None:
-    return value if value is None or isinstance(value, str) else value.isoformat()
 
 
 def _nobody(job: Manifest, done: int) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from eventsourcing_kit.errors import InvalidOption
+from eventsourcing_kit.jobs.asking import Typed  # noqa: TC001 - msgspec reads it
 from eventsourcing_kit.jobs.parts import Failure, Part, digest_of
 from eventsourcing_kit.wholefile import whole_file
 
@@ -21,7 +22,6 @@ __all__ = [
     "MANIFEST",
     "PART_STREAMS",
     "Manifest",
-    "Typed",
     "journal",
     "log_part",
     "parts_done",
@@ -33,15 +33,6 @@ MANIFEST: Final = "manifest.json"
 PART_STREAMS: Final = 1_000  # in one part, unless asked otherwise
 _JOURNAL: Final = ".done"
 _FORMAT: Final = 1
-
-
-class Typed(msgspec.Struct, frozen=True):
-    """Moments as they were asked for, such as `2h ago`: so that the same command line is the same question later."""
-
-    at: str | None
-    known_at: str | None
-    start: str | None
-    tz: str
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):

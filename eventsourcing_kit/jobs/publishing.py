@@ -7,14 +7,22 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from eventsourcing_kit.errors import RebuildsFailed
+from eventsourcing_kit.errors import (
+    InvalidOption,
+    InvalidProjection,
+    InvalidStoreURL,
+    RebuildsFailed,
+    ViewReplaced,
+)
 from eventsourcing_kit.frames import Column, Tabular
 from eventsourcing_kit.frames.columns import compact_json
-from eventsourcing_kit.jobs.asking import absolute_url, known_when
-from eventsourcing_kit.jobs.view import View
+from eventsourcing_kit.jobs.asking import absolute_url, as_it_began, known_when, typed
+from eventsourcing_kit.jobs.building import Build, target_at
+from eventsourcing_kit.jobs.view import Begun
 from eventsourcing_kit.moment import from_rfc3339, to_canonical
 from eventsourcing_kit.rebuilding import StreamFailure, rebuild_all
 from eventsourcing_kit.span import exact
+from eventsourcing_kit.stores.url import parse_url
 from eventsourcing_kit.verifying.pointers import differing
 from eventsourcing_kit.words import many
 from eventsourcing_kit.workers import check_workers, code_of
@@ -23,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from datetime import datetime
 
+    from eventsourcing_kit.jobs.view import View
     from eventsourcing_kit.projection import Projection
     from eventsourcing_kit.stores.contract import Readable
 
@@ -42,24 +51,33 @@ def publish(
     allow_incomplete: bool = False,
     on_error: Literal["raise", "skip"] = "raise",
     workers: int = 1,
+    resume: bool = False,
     failures: list[StreamFailure] | None = None,
     progress: Callable[[View, int], object] | None = None,
     clock: Callable[[], int] | None = None,
 ) -> View:
-    """Rebuilds streams into the table of the projection's name in the SQLite file `into`: a row for each stream of
-    which an event was folded, in the place of all that were there. Readers see the old rows until the new are there.
+    """Rebuilds streams into the view of the projection's name at `into`, an SQLite file or a DynamoDB table: a row for
+    each stream of which an event was folded, in the place of all that were there. Readers see the old rows until the
+    new are there.
 
     The question is as for `rebuild_job`; `progress` is called with the view as it begins and how many rows it has.
-    Where streams can not be rebuilt, it raises RebuildsFailed; `failures`, where given, has each when it happens.
-    Raises InvalidOption for a target that is none, StoreDamaged for a file of something else, and as `rebuild_all` and
-    `rebuild_job` do. Whatever it raises, the old rows stay.
-    """
-    from eventsourcing_kit.jobs.views import build  # SQLite, which importing the kit does not load
 
+    With `resume`, goes on with a build that was stopped or killed, or begins one where there is none. The question has
+    to be the same, and moments such as `2h ago` stay what they were; rows that are there are kept. Of several builds at
+    a time the one that was begun last wins, and each makes rows of its own.
+
+    Where streams can not be rebuilt, it raises RebuildsFailed; `failures`, where given, has each when it happens.
+    Raises InvalidOption for a target that is none, or a build of another question; StoreDamaged for a place of
+    something else; ViewReplaced where a build that was begun later is there already; and as `rebuild_all` and
+    `rebuild_job` do.
+    Whatever it raises, the old rows stay, and but for RebuildsFailed, InvalidProjection and ViewReplaced it can be
+    resumed.
+    """
     check_workers(workers)
+    _check_elsewhere(into, store.url)
     now = (clock or time.time_ns)()
     names = streams if streams is None or isinstance(streams, str) else sorted(set(streams), key=str.encode)
-    view = View(
+    asked = Begun(
         projection=projection.name,
         version=projection.version,
         fingerprint=code_of(projection),
@@ -71,16 +89,28 @@ def publish(
         began=to_canonical(now),
         allow_incomplete=allow_incomplete,
         on_error=on_error,
+        typed=typed(at, known_at, start, tz),
     )
     failed: list[StreamFailure] = [] if failures is None else failures
-    with build(into, projection.name) as table:
-        for rebuilt in _answers(projection, store, view, workers, failed):
-            table.add(projection, rebuilt)
-            if progress is not None:
-                progress(view, table.states)
-        if failed:
-            raise RebuildsFailed(projection.name, {failure.stream: failure.error for failure in failed})
-        return table.publish(view)
+    with target_at(into, projection.name, option="into") as target:
+        build = Build.begin(target, asked, projection, resume=resume)
+        begun = build.begun
+        try:
+            with as_it_began(store, from_rfc3339(begun.began)) as reading:
+                missing = build.missing(_streams(reading, begun))
+                for rebuilt in _answers(projection, reading, begun, workers, failed, streams=missing):
+                    build.add(projection, rebuilt)
+                    if progress is not None:
+                        progress(begun, build.kept + build.added)
+            if failed:
+                raise RebuildsFailed(projection.name, {failure.stream: failure.error for failure in failed})
+            return build.publish()
+        except (RebuildsFailed, InvalidProjection, ViewReplaced):
+            build.give_up()
+            raise
+        except KeyboardInterrupt:
+            build.keep()
+            raise
 
 
 @dataclass(frozen=True)
@@ -125,25 +155,24 @@ class ViewCheck(Tabular):
 
 
 def check_view(projection: Projection[Any, Any], store: Readable, against: str, *, workers: int = 1) -> ViewCheck:
-    """Compares the view of a projection in the SQLite file `against` with a rebuild of the same streams at the same
+    """Compares the view of a projection at `against` with a rebuild of the same streams at the same
     moments, as known then. JSON is compared by its values; the order of members counts.
 
-    Raises StoreNotFound where there is no such view, and as `publish`.
+    Raises StoreNotFound where there is no such view, ViewReplaced where it is replaced meanwhile, and as `publish`.
     """
-    from eventsourcing_kit.jobs.views import reading  # as above
-
     check_workers(workers)
-    with reading(against, projection.name) as (view, rows):
+    with target_at(against, projection.name, option="against") as target, target.reading() as shown:
+        view = shown.view
         failed: list[StreamFailure] = []
         states = 0
 
         def rebuilt() -> Iterator[tuple[str, bytes]]:
             nonlocal states
-            for answer in _answers(projection, store, view, workers, failed):
+            for answer in _answers(projection, store, view, workers, failed, streams=view.chosen):
                 states += 1
                 yield answer.stream, projection.to_json(answer.state)
 
-        differences = list(_differences(rows, rebuilt()))
+        differences = list(_differences(shown.rows(), rebuilt()))
     failures = {stream: str(error) for stream, error in failed}
     seen = [each for each in differences if each.stream not in failures]
     seen += [ViewDifference(stream, "failed", reason=reason) for stream, reason in failures.items()]
@@ -152,14 +181,36 @@ def check_view(projection: Projection[Any, Any], store: Readable, against: str, 
     return ViewCheck(view, same_code, states, tuple(sorted(seen, key=lambda each: each.stream.encode())))
 
 
+def _check_elsewhere(into: str, store: str) -> None:
+    """A file tells by itself whose it is, and a table by what is in it, unless it is empty."""
+    try:
+        mine, theirs = parse_url(into), parse_url(store)
+    except InvalidStoreURL:
+        return
+    places = {(each.scheme, each.place, each.region, each.endpoint_url) for each in (mine, theirs)}
+    if mine.scheme == "dynamodb" and len(places) == 1:
+        raise InvalidOption("into", found=mine.place or "", expected="another table than that of the events")
+
+
+def _streams(store: Readable, view: View) -> Iterable[str]:
+    chosen = view.chosen
+    return store.streams(chosen or "") if chosen is None or isinstance(chosen, str) else chosen
+
+
 def _answers(
-    projection: Projection[Any, Any], store: Readable, view: View, workers: int, failed: list[StreamFailure]
+    projection: Projection[Any, Any],
+    store: Readable,
+    view: View,
+    workers: int,
+    failed: list[StreamFailure],
+    *,
+    streams: str | Iterable[str] | None,
 ) -> Iterator[Any]:
     began = from_rfc3339(view.began)
     answers = rebuild_all(
         projection,
         store,
-        streams=view.chosen,
+        streams=streams,
         at=view.at,
         known_at=view.known_at,
         start=view.start,

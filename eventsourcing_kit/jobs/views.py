@@ -1,46 +1,48 @@
-"""Views: states as tables of an SQLite file, one for each projection, under its name, for any SQLite tool to read.
-
-A build is one transaction: SQLite writes the new rows beside the old ones, which stay what every reader sees until all
-of the new ones are there. A build that fails, or is killed, was never there. Readers are never kept waiting, and what
-somebody has built upon a table, such as an index, stays. A second build in the same file waits for the first.
+"""Views in a file: states as tables of SQLite, one for each projection, under its name, for any SQLite tool to read.
 
     SELECT stream, state ->> '$.status' FROM orders
 
-`eskit_views` says what each table is: of which code, at which moment, known when, from which store.
+The rows of a build gather in a table of their own, `eskit_build_N`, and come into the projection's table in one
+transaction, when all of them are there; until then its old rows are what every reader sees. What somebody has built
+upon that table, such as an index, stays. Readers are never kept waiting.
+
+`eskit_views` says what each table is of: of which code, at which moment, known when, from which store. `eskit_builds`
+lists the builds that are not finished.
 """
 
 from __future__ import annotations
 
-import json
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import apsw
 import msgspec
 
-from eventsourcing_kit.errors import InvalidOption, InvalidStoreURL, StoreDamaged, StoreNotFound, StoreUnavailable
-from eventsourcing_kit.jobs.view import View
+from eventsourcing_kit.errors import InvalidOption, StoreDamaged, StoreNotFound, StoreUnavailable, ViewReplaced
+from eventsourcing_kit.jobs.view import Begun, Row, View
 from eventsourcing_kit.stores.sqlite import BUSY_TIMEOUT_MS, check_library, error_code
-from eventsourcing_kit.stores.url import parse_url
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
-    from eventsourcing_kit.projection import Projection
-    from eventsourcing_kit.rebuilding import Rebuilt
-
-__all__ = ["APPLICATION_ID", "Build", "build", "check_target", "reading"]
+__all__ = ["APPLICATION_ID", "ViewFile"]
 
 APPLICATION_ID: Final = int.from_bytes(b"eskv")  # PRAGMA application_id
 _FORMAT: Final = 1
-_RESERVED: Final = ("sqlite_", "eskit_")
+_PAGE: Final = 1_000
 _REGISTRY: Final = """
     CREATE TABLE eskit_views (
         projection TEXT PRIMARY KEY COLLATE NOCASE,
         version INTEGER NOT NULL, fingerprint TEXT, store TEXT NOT NULL, streams TEXT NOT NULL,
         at TEXT, known_at TEXT NOT NULL, start TEXT, began TEXT NOT NULL,
         allow_incomplete INTEGER NOT NULL, on_error TEXT NOT NULL, states INTEGER NOT NULL, events INTEGER NOT NULL
+    ) STRICT
+"""
+# AUTOINCREMENT, so that the number of a build that is gone is never given again.
+_BUILDS: Final = """
+    CREATE TABLE IF NOT EXISTS eskit_builds (
+        build INTEGER PRIMARY KEY AUTOINCREMENT, projection TEXT NOT NULL, question TEXT NOT NULL
     ) STRICT
 """
 _TABLE: Final = """
@@ -51,141 +53,194 @@ _TABLE: Final = """
 """
 
 
-class Build:
-    """New rows on their way. They are there for others when `publish` has been called and the transaction has ended."""
+class ViewFile:
+    """The views of one projection in an SQLite file. See `jobs.view.Target`."""
 
-    def __init__(self, connection: apsw.Connection, url: str, projection: str) -> None:
-        self._connection = connection
-        self._url = url
-        self._insert = f"INSERT INTO {_quoted(projection)} VALUES (?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - quoted
-        self.states = 0
-        self.events = 0
+    def __init__(self, path: str, *, url: str, projection: str) -> None:
+        self.url = url
+        self._path = path
+        self._projection = projection
+        self._connection: apsw.Connection | None = None
 
-    def add(self, projection: Projection[Any, Any], rebuilt: Rebuilt[Any]) -> None:
-        """Raises InvalidProjection for a state that JSON can not say."""
-        last = rebuilt.last
-        named = (None, None, None) if last is None else (last.id, last.key, last.type)
-        warnings = json.dumps([warning.message for warning in rebuilt.warnings], ensure_ascii=False)
-        row = (rebuilt.stream, projection.to_json(rebuilt.state).decode(), rebuilt.events, *named)
-        with _translated(self._url):
-            self._connection.execute(self._insert, (*row, int(rebuilt.complete), warnings))
-        self.states += 1
-        self.events += rebuilt.events
+    def create(self) -> None:
+        """The first view makes it."""
 
-    def publish(self, view: View) -> View:
-        """Says what the rows are."""
-        view = msgspec.structs.replace(view, states=self.states, events=self.events)
+    def unfinished(self) -> list[tuple[str, Begun]]:
+        if not Path(self._path).exists():
+            return []
+        connection = self._opened()
+        with self._translated():
+            if not connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'eskit_builds'").get:
+                return []
+            found = "SELECT build, question FROM eskit_builds WHERE projection = ? ORDER BY build"
+            rows = connection.execute(found, (self._projection,)).fetchall()
+        return [(str(build), msgspec.json.decode(str(question), type=Begun)) for build, question in rows]
+
+    def begin(self, begun: Begun) -> str:
+        connection = self._opened(create=True)
+        with self._transaction():
+            if not connection.pragma("application_id"):
+                connection.execute(_REGISTRY)
+                connection.pragma("user_version", _FORMAT)
+                connection.pragma("application_id", APPLICATION_ID)
+            self._check_name()
+            connection.execute(_BUILDS)
+            insert = "INSERT INTO eskit_builds (projection, question) VALUES (?, ?) RETURNING build"
+            question = msgspec.json.encode(begun).decode()
+            build = str(connection.execute(insert, (self._projection, question)).get)
+            connection.execute(_TABLE.format(name=_table(build)))
+        return build
+
+    def written(self, build: str) -> Iterator[tuple[str, int]]:
+        """Page by page, so that no reading stands open while rows are written."""
+        select = f"SELECT stream, events FROM {_table(build)} WHERE stream > ? ORDER BY stream LIMIT {_PAGE}"  # noqa: S608
+        last = ""  # no stream is empty
+        while True:
+            with self._translated():
+                page = self._opened().execute(select, (last,)).fetchall()
+            for stream, events in page:
+                yield str(stream), int(str(events))
+            if len(page) < _PAGE:
+                return
+            last = str(page[-1][0])
+
+    def write(self, build: str, rows: Sequence[Row]) -> None:
+        insert = f"INSERT OR REPLACE INTO {_table(build)} VALUES (?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - a number
+        # A crash of the machine may take the last rows along, which a resumed build makes again.
+        with self._transaction(synchronous="NORMAL"):
+            self._check_there(build)
+            self._opened().executemany(insert, [(*row[:1], row.state.decode(), *row[2:]) for row in rows])
+
+    def switch(self, build: str, view: View) -> None:
         names, marks = ", ".join(View.__struct_fields__), ", ".join("?" * len(View.__struct_fields__))
         insert = f"INSERT OR REPLACE INTO eskit_views ({names}) VALUES ({marks})"  # noqa: S608 - names of columns
-        with _translated(self._url):
-            self._connection.execute(insert, msgspec.structs.astuple(view))
-        return view
+        table = _quoted(self._projection)
+        with self._transaction():
+            connection = self._opened()
+            self._check_there(build)
+            self._check_name()
+            connection.execute(_TABLE.format(name=table))
+            connection.execute(f"DELETE FROM {table}")  # noqa: S608 - quoted
+            connection.execute(f"INSERT INTO {table} SELECT * FROM {_table(build)}")  # noqa: S608 - as above
+            connection.execute(insert, msgspec.structs.astuple(view))
+            before = "DELETE FROM eskit_builds WHERE projection = ? AND build <= ? RETURNING build"
+            for (number,) in connection.execute(before, (self._projection, int(build))).fetchall():
+                connection.execute(f"DROP TABLE IF EXISTS {_table(str(number))}")
 
+    def give_up(self, build: str) -> None:
+        with self._transaction():
+            self._opened().execute("DELETE FROM eskit_builds WHERE build = ?", (int(build),))
+            self._opened().execute(f"DROP TABLE IF EXISTS {_table(build)}")
 
-def check_target(url: str, projection: str, *, option: str) -> str:
-    """The path of the file. Raises InvalidOption for a URL that names none, and a projection that no table can be named
-    after."""
-    try:
-        place = parse_url(url)
-    except InvalidStoreURL:
-        place = None
-    if place is None or place.scheme != "sqlite" or place.place is None or "?" in url:
-        raise InvalidOption(option, found=url.partition("?")[0], expected="an SQLite file, such as sqlite:///views.db")
-    if projection.lower().startswith(_RESERVED) or "\0" in projection:
-        expected = f"a projection whose name begins with none of {', '.join(map(repr, _RESERVED))}"
-        raise InvalidOption(option, found=projection, expected=expected)
-    return str(Path(place.place).absolute())
-
-
-@contextmanager
-def build(url: str, projection: str) -> Iterator[Build]:
-    """One transaction in which a table gets new rows. Raises StoreDamaged for a file of something else,
-    StoreUnavailable, and InvalidOption."""
-    with _opened(url, check_target(url, projection, option="into"), create=True) as connection:
-        with _translated(url):
-            connection.pragma("journal_mode", "WAL")
-            connection.execute("BEGIN IMMEDIATE")
-        try:
-            with _translated(url):
-                if not connection.pragma("application_id"):
-                    connection.execute(_REGISTRY)
-                    connection.pragma("user_version", _FORMAT)
-                    connection.pragma("application_id", APPLICATION_ID)
-                twin = "SELECT projection FROM eskit_views WHERE projection = ?1 AND projection <> ?1 COLLATE BINARY"
-                other = connection.execute(twin, (projection,)).get
-            if other:
-                expected = f"a name that differs from '{other}', which is there, by more than its case"
-                raise InvalidOption("into", found=projection, expected=expected)
-            with _translated(url):
-                connection.execute(_TABLE.format(name=_quoted(projection)))
-                connection.execute(f"DELETE FROM {_quoted(projection)}")  # noqa: S608 - quoted
-            yield Build(connection, url, projection)
-            with _translated(url):
-                connection.execute("COMMIT")
-        except BaseException:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            raise
-
-
-@contextmanager
-def reading(url: str, projection: str) -> Iterator[tuple[View, Iterator[tuple[str, bytes]]]]:
-    """A view, and its streams with their states, in the order of the streams' bytes: all of one build. Raises
-    StoreNotFound where there is none."""
-    with _opened(url, check_target(url, projection, option="against"), create=False) as connection:
-        with _translated(url):
+    @contextmanager
+    def reading(self) -> Iterator[_Shown]:
+        if not Path(self._path).exists():
+            raise StoreNotFound(self.url, "'eskit rebuild NAME --all --into' makes it")
+        connection = self._opened()
+        with self._translated():
+            if not connection.execute("SELECT 1 FROM sqlite_schema").get:
+                raise StoreNotFound(self.url, "'eskit rebuild NAME --all --into' fills it")
             connection.execute("BEGIN")
+        try:
             names = ", ".join(View.__struct_fields__)
             found = f"SELECT {names} FROM eskit_views WHERE projection = ? COLLATE BINARY"  # noqa: S608 - as above
-            rows = connection.execute(found, (projection,)).fetchall()
-        if not rows:
-            raise StoreNotFound(
-                url, f"it has no view of '{projection}'; 'eskit rebuild {projection} --all --into' makes it"
-            )
-        view = msgspec.convert(dict(zip(View.__struct_fields__, rows[0], strict=True)), View, strict=False)
-        yield view, _states(connection, url, projection)
+            with self._translated():
+                rows = connection.execute(found, (self._projection,)).fetchall()
+            if not rows:
+                hint = f"'eskit rebuild {self._projection} --all --into' makes it"
+                raise StoreNotFound(self.url, f"it has no view of '{self._projection}'; {hint}")
+            view = msgspec.convert(dict(zip(View.__struct_fields__, rows[0], strict=True)), View, strict=False)
+            yield _Shown(self, view)
+        finally:
+            connection.execute("ROLLBACK")
+
+    def states(self, stream: str | None) -> Iterator[tuple[str, bytes]]:
+        """Of all streams in order, or of one, as the transaction that is open sees them."""
+        one = "" if stream is None else "WHERE stream = ?"
+        select = f"SELECT stream, state FROM {_quoted(self._projection)} {one} ORDER BY stream"  # noqa: S608 - quoted
+        with self._translated():
+            for name, state in self._opened().execute(select, () if stream is None else (stream,)):
+                yield str(name), str(state).encode()
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _check_name(self) -> None:
+        twin = "SELECT projection FROM eskit_views WHERE projection = ?1 AND projection <> ?1 COLLATE BINARY"
+        other = self._opened().execute(twin, (self._projection,)).get
+        if other:
+            expected = f"a name that differs from '{other}', which is there, by more than its case"
+            raise InvalidOption("into", found=self._projection, expected=expected)
+
+    def _check_there(self, build: str) -> None:
+        if not self._opened().execute("SELECT 1 FROM eskit_builds WHERE build = ?", (int(build),)).get:
+            raise ViewReplaced(self.url, projection=self._projection, doing="building")
+
+    def _opened(self, *, create: bool = False) -> apsw.Connection:
+        if self._connection is None:
+            check_library(self.url)
+            flags = apsw.SQLITE_OPEN_READWRITE | (apsw.SQLITE_OPEN_CREATE if create else 0)
+            with self._translated():
+                self._connection = apsw.Connection(self._path, flags=flags)
+                self._connection.set_busy_timeout(BUSY_TIMEOUT_MS)
+                self._check_file(self._connection)
+        if create:
+            with self._translated():
+                self._connection.pragma("journal_mode", "WAL")
+        return self._connection
+
+    def _check_file(self, connection: apsw.Connection) -> None:
+        found = connection.pragma("application_id")
+        if not found and not connection.execute("SELECT 1 FROM sqlite_schema").get:
+            return
+        if found != APPLICATION_ID:
+            raise StoreDamaged(self.url, "it is not a file of views, but an SQLite file of another application")
+        if connection.pragma("user_version") != _FORMAT:
+            raise StoreDamaged(self.url, f"its format is not {_FORMAT}, the one that this version of the kit reads")
+
+    @contextmanager
+    def _transaction(self, *, synchronous: str = "FULL") -> Iterator[None]:
+        connection = self._opened()
+        with self._translated():
+            connection.pragma("synchronous", synchronous)
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except (apsw.NotADBError, apsw.CorruptError) as error:
+            raise StoreDamaged(self.url, f"SQLite can not read it ({error_code(error)})") from error
+        except apsw.Error as error:
+            raise StoreUnavailable(self.url, code=error_code(error), doing="working on its views") from error
 
 
-def _states(connection: apsw.Connection, url: str, projection: str) -> Iterator[tuple[str, bytes]]:
-    with _translated(url):
-        select = f"SELECT stream, state FROM {_quoted(projection)} ORDER BY stream"  # noqa: S608 - quoted
-        for stream, state in connection.execute(select):
-            yield str(stream), str(state).encode()
+class _Shown:
+    """See `jobs.view.Shown`: one transaction, so that nothing is replaced."""
+
+    def __init__(self, file: ViewFile, view: View) -> None:
+        self._file = file
+        self.view = view
+
+    def rows(self) -> Iterator[tuple[str, bytes]]:
+        return self._file.states(None)
+
+    def row(self, stream: str) -> bytes | None:
+        return next((state for _, state in self._file.states(stream)), None)
 
 
-@contextmanager
-def _opened(url: str, path: str, *, create: bool) -> Iterator[apsw.Connection]:
-    check_library(url)
-    flags = apsw.SQLITE_OPEN_READWRITE | (apsw.SQLITE_OPEN_CREATE if create else 0)
-    if not create and not Path(path).exists():
-        raise StoreNotFound(url, "'eskit rebuild NAME --all --into' makes it")
-    with _translated(url):
-        connection = apsw.Connection(path, flags=flags)
-    try:
-        with _translated(url):
-            connection.set_busy_timeout(BUSY_TIMEOUT_MS)
-            found = connection.pragma("application_id")
-            is_empty = not found and not connection.execute("SELECT 1 FROM sqlite_schema").get
-            if is_empty and not create:
-                raise StoreNotFound(url, "'eskit rebuild NAME --all --into' fills it")
-            if found != APPLICATION_ID and not is_empty:
-                raise StoreDamaged(url, "it is not a file of views, but an SQLite file of another application")
-            if not is_empty and connection.pragma("user_version") != _FORMAT:
-                raise StoreDamaged(url, f"its format is not {_FORMAT}, the one that this version of the kit reads")
-            connection.pragma("synchronous", "FULL")
-        yield connection
-    finally:
-        connection.close()
-
-
-@contextmanager
-def _translated(url: str) -> Iterator[None]:
-    try:
-        yield
-    except (apsw.NotADBError, apsw.CorruptError) as error:
-        raise StoreDamaged(url, f"SQLite can not read it ({error_code(error)})") from error
-    except apsw.Error as error:
-        raise StoreUnavailable(url, code=error_code(error), doing="working on its views") from error
+def _table(build: str) -> str:
+    """Where a build's rows gather."""
+    return f"eskit_build_{int(build)}"
 
 
 def _quoted(name: str) -> str:

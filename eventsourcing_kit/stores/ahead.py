@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from itertools import chain, islice
+from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from eventsourcing_kit.record import HEAD_KEY
 from eventsourcing_kit.stores.facade import Facade
-from eventsourcing_kit.stores.pages import pages
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
     from concurrent.futures import Future
 
     from eventsourcing_kit.event import Event
-    from eventsourcing_kit.stores.pages import Answer, Ask, Key, Paging
+    from eventsourcing_kit.stores.pages import Answer, Ask
     from eventsourcing_kit.stores.reading import Rows, Window
 
-    Pagings = Callable[[str, str, str], Paging]  # of a stream and a range of keys
+    Asking = Callable[[str, str, str], Ask]  # of a stream and a range of keys
+    RowsFrom = Callable[[str, str, str, Future[Answer] | None], Iterator[Event]]  # the first page may be on its way
 
 __all__ = ["IN_FLIGHT", "in_flight"]
 
@@ -32,17 +32,22 @@ class _Begun(NamedTuple):
 
 
 def in_flight(
-    streams: Iterable[str], whole: Pagings, brief: Pagings, window: Window, *, url: str, now: Callable[[], int]
+    streams: Iterable[str],
+    asking: Asking,
+    whole: RowsFrom,
+    brief: RowsFrom,
+    window: Window,
+    *,
+    url: str,
+    now: Callable[[], int],
 ) -> Generator[tuple[str, Facade]]:
     """Each stream, with what reads it: see `stores.contract.Ahead`. Not more than `IN_FLIGHT` are asked for ahead."""
     current: _Begun | None = None
 
-    def rows_of(pagings: Pagings) -> Rows:
+    def rows_of(read: RowsFrom) -> Rows:
         def rows(stream: str, low: str, high: str) -> Iterator[Event]:
-            paging = pagings(stream, low, high)
             first = current.first.get((low, high)) if current is not None and current.stream == stream else None
-            ask = paging.ask if first is None else _continued(first, paging.ask)
-            yield from chain.from_iterable(pages(ask, paging.page))
+            return read(stream, low, high, first)
 
         return rows
 
@@ -54,7 +59,7 @@ def in_flight(
 
         def begin(count: int) -> None:
             for stream in islice(remaining, count):
-                asked = {each: pool.submit(whole(stream, *each).ask, None) for each in ranges}  # in brief the same
+                asked = {each: pool.submit(asking(stream, *each), None) for each in ranges}  # in brief the same
                 waiting.append(_Begun(stream, asked))
 
         begin(IN_FLIGHT)
@@ -72,13 +77,6 @@ def _ranges(window: Window) -> Iterator[tuple[str, str]]:
     yield "#", HEAD_KEY
     if window.low <= window.high:
         yield window.low, window.high
-
-
-def _continued(first: Future[Answer], ask: Ask) -> Ask:
-    def answer(key: Key | None) -> Answer:
-        return first.result() if key is None else ask(key)
-
-    return answer
 
 
 class _Crew(ThreadPoolExecutor):

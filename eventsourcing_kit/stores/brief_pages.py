@@ -6,7 +6,7 @@ DynamoDB counts the same for both (https://docs.aws.amazon.com/amazondynamodb/la
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import msgspec
 
@@ -16,7 +16,8 @@ from eventsourcing_kit.stores.pages import NO_DETAIL, NO_TEXT, Bytes, Number, Pa
 if TYPE_CHECKING:
     from eventsourcing_kit.brief import Rest
     from eventsourcing_kit.event import Event
-    from eventsourcing_kit.stores.pages import Answer, Key, Query
+    from eventsourcing_kit.stores.pages import Answer, Key
+    from eventsourcing_kit.stores.windows import Range
 
 __all__ = ["BriefPages"]
 
@@ -24,23 +25,27 @@ _PROJECTION: Final = "sk, detailType, eventDetail, eventDetailZ, recordedAt, dig
 _ASKED: Final = "key, kept by eventsourcing_kit"  # a member that no answer of DynamoDB has
 
 
-class BriefPages:
-    """Asks for the pages of one stream and reads them. `query` takes what a request has beside its usual members."""
+class AskWith(Protocol):
+    """As `windows.Ask`, with more members for the request."""
 
-    def __init__(self, stream: str, query: Query, rest: Rest, *, url: str) -> None:
+    def __call__(self, key: Key | None, among: Range | None = None, **more: Any) -> Answer: ...
+
+
+class BriefPages:
+    """Asks for the pages of one stream in brief, and reads them; `ask` asks for whole ones."""
+
+    def __init__(self, stream: str, ask: AskWith, rest: Rest, *, url: str) -> None:
         self._stream = stream
-        self._query = query
+        self._whole = ask
         self._rest = rest
         self._url = url
         self._is_plain = True
 
-    def ask(self, key: Key | None) -> Answer:
-        if key is None:
-            return self._query({})
-        start = {"ExclusiveStartKey": key}
-        if self._rest.was_asked or not self._is_plain:
-            return self._query(start)
-        return {**self._query({**start, "ProjectionExpression": _PROJECTION}), _ASKED: key}
+    def ask(self, key: Key | None, among: Range | None = None) -> Answer:
+        is_first = key is None and among is None
+        if is_first or self._rest.was_asked or not self._is_plain:
+            return self._whole(key, among)
+        return {**self._whole(key, among, ProjectionExpression=_PROJECTION), _ASKED: (key, among)}
 
     def page(self, answer: Answer) -> Page:
         """As `page_of`. What is not as this kit writes it is asked for once more, whole, and so is all behind it."""
@@ -54,7 +59,7 @@ class BriefPages:
             except (msgspec.MsgspecError, RecursionError):
                 pass
         self._is_plain = False
-        return page_of(self.ask(answer[_ASKED]), url=self._url)
+        return page_of(self._whole(*answer[_ASKED]), url=self._url)
 
     def _event(self, item: _Item) -> Event:
         key, type_ = item.sk.S, item.detailType.S

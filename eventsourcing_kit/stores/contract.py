@@ -229,6 +229,10 @@ class Snapshotting(Readable, Protocol):
         """Those of all projections, for who looks after a store."""
         ...
 
+    def delete_snapshots(self, snapshots: Sequence[Snapshot]) -> None:
+        """Away with them. One that is gone already is no error."""
+        ...
+
 
 @runtime_checkable
 class Store(Correlated, Protocol):

@@ -11,7 +11,6 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cached_property, partial
-from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
@@ -24,21 +23,13 @@ from eventsourcing_kit.errors import StoreDamaged, StoreNotFound, StoreUnavailab
 from eventsourcing_kit.record import COLUMNS, LATE_KEY, LATE_KEYS_END, plain_key
 from eventsourcing_kit.stores.base import BaseStore
 from eventsourcing_kit.stores.contract import TableSize
-from eventsourcing_kit.stores.pages import (
-    TAGS,
-    Paging,
-    answer_of,
-    asked,
-    items_of,
-    keep_bodies,
-    page_of,
-    pages,
-    record_of,
-)
+from eventsourcing_kit.stores.pages import TAGS, answer_of, asked, each_page, items_of, keep_bodies, page_of, record_of
 from eventsourcing_kit.stores.reading import Window
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+    from concurrent.futures import Future
+    from contextlib import AbstractContextManager
     from datetime import datetime
 
     from mypy_boto3_dynamodb.client import DynamoDBClient
@@ -47,10 +38,12 @@ if TYPE_CHECKING:
     from eventsourcing_kit.event import Event
     from eventsourcing_kit.record import Record
     from eventsourcing_kit.snapshot import Snapshot
+    from eventsourcing_kit.stores.brief_pages import AskWith
     from eventsourcing_kit.stores.contract import Outcome, Readable, ScannedPage
     from eventsourcing_kit.stores.dynamodb_index import CorrelationIndex
     from eventsourcing_kit.stores.dynamodb_snapshots import SnapshotTable
-    from eventsourcing_kit.stores.pages import Answer, Key, Query
+    from eventsourcing_kit.stores.pages import Answer, Key, Page
+    from eventsourcing_kit.stores.windows import Ask, Range
 
 __all__ = ["DynamoDBStore"]
 
@@ -96,6 +89,7 @@ class DynamoDBStore(BaseStore):
         self._sleep = sleep
         self._connecting = threading.Lock()
         self.page_size: int | None = None  # events to a page of a reading; None: as many as fit into 1 MB
+        self.in_flight = 4  # windows of time of a long stream that are read at once; each may hold a page
 
     def create_table(self) -> None:
         with self._translated("creating the table"):
@@ -198,81 +192,96 @@ class DynamoDBStore(BaseStore):
             self._client.delete_item(TableName=self.table, Key={"pk": {"S": stream}, "sk": {"S": key}})
 
     def _rows(self, stream: str, low: str, high: str) -> Iterator[Event]:
-        return self._pages(self._query(stream, low, high))
+        for events in each_page(self._asking(stream, low, high), self._page_of):
+            yield from events
 
-    def _event_rows(self, stream: str, low: str, high: str) -> Iterator[Event]:
-        return self._pages(self._query_of_events(stream, low, high))
+    def _event_rows(self, stream: str, low: str, high: str, first: Future[Answer] | None = None) -> Iterator[Event]:
+        return self._in_windows(stream, low, high, self._asking_events(stream, low, high), self._page_of, first)
 
-    def _brief_rows(self, stream: str, low: str, high: str) -> Iterator[Event]:
-        yield from chain.from_iterable(pages(*self._in_brief(stream, low, high)))
-
-    def _in_brief(self, stream: str, low: str, high: str) -> Paging:
+    def _brief_rows(self, stream: str, low: str, high: str, first: Future[Answer] | None = None) -> Iterator[Event]:
         from eventsourcing_kit.brief import Rest  # which a function that only appends never loads
         from eventsourcing_kit.stores.brief_pages import BriefPages
 
         rest = Rest(partial(self._rows, stream), high, url=self.url)
-        found = BriefPages(stream, self._query_of_events(stream, low, high), rest, url=self.url)
-        return Paging(found.ask, found.page)
+        brief = BriefPages(stream, self._asking_events(stream, low, high), rest, url=self.url)
+        return self._in_windows(stream, low, high, brief.ask, brief.page, first)
 
-    def _whole(self, query: Query) -> Paging:
-        def ask(key: Key | None) -> Answer:
-            return query({} if key is None else {"ExclusiveStartKey": key})
+    def _in_windows(
+        self,
+        stream: str,
+        low: str,
+        high: str,
+        ask: Ask,
+        read: Callable[[Answer], Page],
+        first: Future[Answer] | None,
+    ) -> Iterator[Event]:
+        """`first` is the first page, where it is on its way already."""
+        from eventsourcing_kit.stores.windows import pages_in_windows  # as above
 
-        return Paging(ask, lambda answer: page_of(answer, url=self.url))
+        def last_key(among: Range) -> str | None:
+            ask = self._asking(stream, *among)
+            answer = ask(None, ScanIndexForward=False, Limit=1, ProjectionExpression="sk")
+            items = answer_of(answer, url=self.url, doing="reading")["Items"]
+            return str(items[0]["sk"]["S"]) if items else None
 
-    def _pages(self, query: Query) -> Iterator[Event]:
-        yield from chain.from_iterable(pages(*self._whole(query)))
+        def asking(key: Key | None, among: Range | None = None) -> Answer:
+            return ask(key, among) if first is None or key is not None or among is not None else first.result()
 
-    def _query(self, stream: str, low: str, high: str) -> Query:
-        """What asks for a page of a range of keys, with the members given beside those of each such request."""
-        request: dict[str, Any] = {
-            "TableName": self.table,
-            "KeyConditionExpression": "pk = :stream AND sk BETWEEN :low AND :high",
-            "ExpressionAttributeValues": {":stream": {"S": stream}, ":low": {"S": low}, ":high": {"S": high}},
-            "ConsistentRead": True,
-        }
-        return self._asks(self._client.query, request, "reading")
+        for events in pages_in_windows(asking, read, (low, high), last_key, in_flight=self.in_flight):
+            yield from events
 
-    def _asks(self, operation: Callable[..., Any], request: dict[str, Any], doing: str) -> Query:
-        if self.page_size is not None:
-            request["Limit"] = self.page_size
+    def _page_of(self, answer: Answer) -> Page:
+        return page_of(answer, url=self.url)
 
-        def query(more: dict[str, Any]) -> Answer:
-            with self._translated(doing):
-                return asked(operation, request | more)
+    def _asking(self, stream: str, low: str, high: str) -> AskWith:
+        """What asks for a page of a range of keys, or of one inside of it."""
 
-        return query
+        def ask(key: Key | None, among: Range | None = None, **more: Any) -> Answer:
+            first, last = (low, high) if among is None else among
+            request: dict[str, Any] = {
+                "TableName": self.table,
+                "KeyConditionExpression": "pk = :stream AND sk BETWEEN :low AND :high",
+                "ExpressionAttributeValues": {":stream": {"S": stream}, ":low": {"S": first}, ":high": {"S": last}},
+                "ConsistentRead": True,
+                **({} if self.page_size is None else {"Limit": self.page_size}),
+                **({} if key is None else {"ExclusiveStartKey": key}),
+                **more,
+            }
+            with self._translated("reading"):
+                return asked(self._client.query, request)
 
-    def _query_of_events(self, stream: str, low: str, high: str) -> Query:
-        """As `_query`. A page that ends among the markers of late events is the last with any: there may be many."""
-        query = self._query(stream, low, high)
+        return ask
 
-        def past_markers(more: dict[str, Any]) -> Answer:
-            key = more.get("ExclusiveStartKey")
-            if key is None or not key["sk"]["S"].startswith(LATE_KEY) or high <= LATE_KEYS_END:
-                return query(more)
-            others = {name: value for name, value in more.items() if name != "ExclusiveStartKey"}
-            return self._query(stream, LATE_KEYS_END, high)(others)
+    def _asking_events(self, stream: str, low: str, high: str) -> AskWith:
+        """As `_asking`. A page that ends among the markers of late events is the last with any: there may be many."""
+        ask = self._asking(stream, low, high)
+
+        def past_markers(key: Key | None, among: Range | None = None, **more: Any) -> Answer:
+            if key is not None and key["sk"]["S"].startswith(LATE_KEY) and high > LATE_KEYS_END:
+                return ask(None, (LATE_KEYS_END, high), **more)
+            return ask(key, among, **more)
 
         return past_markers
 
     def ahead(
         self, streams: Iterable[str], *, start: datetime | str | None = None, at: datetime | str | None = None
     ) -> Generator[tuple[str, Readable]]:
-        from eventsourcing_kit.stores.ahead import in_flight  # which a function that only appends never loads
-
-        def whole(stream: str, low: str, high: str) -> Paging:
-            return self._whole(self._query_of_events(stream, low, high))
+        from eventsourcing_kit.stores.ahead import in_flight  # as above
 
         window = Window.resolve(start=start, at=at)
-        return in_flight(streams, whole, self._in_brief, window, url=self.url, now=self._clock)
+        rows = self._event_rows, self._brief_rows
+        return in_flight(streams, self._asking_events, *rows, window, url=self.url, now=self._clock)
 
     def scanned(self, segment: int, *, of: int, prefix: str = "") -> Iterator[ScannedPage]:
         from eventsourcing_kit.stores.segments import scan_request, segment_pages  # as above
 
-        request = scan_request(self.table, segment, of=of, prefix=prefix)
-        scan = self._asks(self._client.scan, request, "scanning")
-        return segment_pages(self._whole(scan).ask, url=self.url, now=self._clock())
+        request = scan_request(self.table, segment, of=of, prefix=prefix, limit=self.page_size)
+
+        def ask(key: Key | None) -> Answer:
+            with self._translated("scanning"):
+                return asked(self._client.scan, request if key is None else {**request, "ExclusiveStartKey": key})
+
+        return segment_pages(ask, url=self.url, now=self._clock())
 
     def measured(self) -> TableSize:
         with self._translated("describing the table"):
@@ -303,6 +312,13 @@ class DynamoDBStore(BaseStore):
 
     def all_snapshots(self, stream: str) -> Iterator[Snapshot]:
         return self._snapshots.all_of(stream)
+
+    def delete_snapshots(self, snapshots: Sequence[Snapshot]) -> None:
+        self._snapshots.delete(snapshots)
+
+    def connected(self) -> tuple[DynamoDBClient, Callable[[str], AbstractContextManager[None]]]:
+        """Its client, and what translates that client's errors: for what lies on AWS beside events. Closed with it."""
+        return self._client, self._translated
 
     @cached_property
     def _snapshots(self) -> SnapshotTable:

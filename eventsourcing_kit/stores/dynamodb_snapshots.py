@@ -72,6 +72,12 @@ class SnapshotTable:
     def all_of(self, stream: str) -> Iterator[Snapshot]:
         yield from self._pages("pk = :stream", {":stream": {"S": stream}})
 
+    def delete(self, snapshots: Sequence[Snapshot]) -> None:
+        with self._translated("deleting snapshots"):
+            for snapshot in snapshots:
+                key: Any = {"pk": {"S": snapshot.pk}, "sk": {"S": snapshot.sk}}
+                self._client.delete_item(TableName=self._table, Key=key)
+
     def _pages(self, condition: str, values: dict[str, Any]) -> Iterator[Snapshot]:
         request: dict[str, Any] = {
             "TableName": self._table,

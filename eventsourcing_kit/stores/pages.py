@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     Answer = dict[str, Any]
     Item = dict[str, Any]
     Ask = Callable[[Key | None], Answer]
-    Query = Callable[[dict[str, Any]], Answer]
 
 __all__ = [
     "NO_DETAIL",
@@ -42,16 +41,19 @@ __all__ = [
     "Bytes",
     "Number",
     "Page",
-    "Paging",
+    "Sending",
     "Text",
     "answer_of",
     "asked",
     "body_of",
+    "each_page",
     "items_of",
     "keep_bodies",
+    "key_at_end",
     "page_of",
-    "pages",
+    "pages_from",
     "record_of",
+    "size_of",
 ]
 
 Content = TypeVar("Content")
@@ -253,33 +255,37 @@ def _event(item: _Item) -> Event:
 # One answer after another
 
 
-class Paging(NamedTuple):
-    """How a range of keys is asked for page by page, and what tells what is in a page."""
-
-    ask: Ask
-    page: Callable[[Answer], Page]
-
-
-def pages(ask: Ask, read: Callable[[Answer], tuple[Content, Key | None]]) -> Iterator[Content]:
-    """What is in each page, in order; `ask` brings the answer that begins behind a key, or at the beginning, and `read`
-    tells what is in it.
+def each_page(ask: Ask, read: Callable[[Answer], tuple[Content, Key | None]]) -> Iterator[Content]:
+    """What `read` makes of each page, in order; `ask` brings the answer that begins behind a key, or at the beginning.
 
     The next page is asked for before this one is decoded, by a thread that lives as long as this iteration; never more
-    than one is under way. What goes wrong with it is raised when its turn comes. Raises what both do.
+    than one is under way. What goes wrong with it is raised when its turn comes. Raises what `ask` and `read` do.
     """
-    answer = ask(None)
-    with _Ahead(ask) as ahead:
-        while True:
-            ahead.begin(_key_at_end(answer))
-            content, key = read(answer)
-            yield content
-            del content  # or there would be two at a time, while the next one is decoded
-            if key is None:
-                return
-            answer = ahead.answer(key)
+    with Sending(1) as sending:
+        yield from pages_from(ask(None), ask, read, sending)
 
 
-def _key_at_end(answer: Answer) -> Key | None:
+def pages_from(
+    answer: Answer, ask: Ask, read: Callable[[Answer], tuple[Content, Key | None]], sending: Sending
+) -> Iterator[Content]:
+    """As `each_page`, from an answer on that is there already."""
+    while True:
+        end = key_at_end(answer)
+        ahead = None if end is None else sending.send(ask, end)
+        content, key = read(answer)
+        yield content
+        del content  # or there would be two at a time, while the next one is decoded
+        if key is None:
+            return
+        answer = ahead.result() if ahead is not None and key == end else ask(key)
+
+
+def size_of(answer: Answer) -> int:
+    """Bytes of an answer, or its items where botocore has parsed it: to compare one with another."""
+    return len(answer.get(_BODY) or answer.get("Items", ()))
+
+
+def key_at_end(answer: Answer) -> Key | None:
     """The last key of a page, found without decoding the page: right, but where an item has an attribute of the very
     same name in its place."""
     body = answer.get(_BODY)
@@ -298,38 +304,28 @@ def _key_at_end(answer: Answer) -> Key | None:
 _JSON: Final = JSONDecoder()
 
 
-class _Ahead:
-    """At most one question under way in a thread of its own, which is made when there is one. Has to be closed."""
+class Sending:
+    """Questions under way, each in one of `most` threads, which are made when there is one. Has to be closed."""
 
-    def __init__(self, ask: Ask) -> None:
-        self._ask = ask
+    def __init__(self, most: int) -> None:
+        self._most = most
         self._pool: ThreadPoolExecutor | None = None
-        self._key: Key | None = None
-        self._answer: Future[Answer] | None = None
 
-    def begin(self, key: Key | None) -> None:
+    def send(self, ask: Callable[..., Answer], *question: Any) -> Future[Answer]:
         """Comes back when the request is on its way: a thread that folds leaves others no time to send anything."""
-        self._key, self._answer = key, None
-        if key is None:
-            return
         if self._pool is None:
-            self._pool = ThreadPoolExecutor(1, thread_name_prefix="eventsourcing_kit page")
+            self._pool = ThreadPoolExecutor(self._most, thread_name_prefix="eventsourcing_kit page")
         left = threading.Event()
-        self._answer = self._pool.submit(self._run, key, left)
+        answer = self._pool.submit(self._run, left, ask, *question)
         left.wait()
+        return answer
 
-    def _run(self, key: Key, left: threading.Event) -> Answer:
+    def _run(self, left: threading.Event, ask: Callable[..., Answer], *question: Any) -> Answer:
         _call.left = left
         try:
-            return self._ask(key)
+            return ask(*question)
         finally:
             left.set()  # also where it came to no sending
-
-    def answer(self, key: Key) -> Answer:
-        """The answer that begins behind `key`, whether it was asked for already or not."""
-        if self._answer is None or self._key != key:
-            return self._ask(key)
-        return self._answer.result()
 
     def __enter__(self) -> Self:
         return self

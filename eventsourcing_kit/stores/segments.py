@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from eventsourcing_kit.errors import StoreDamaged
 from eventsourcing_kit.event import UNREADABLE
 from eventsourcing_kit.stores.contract import ScannedPage, Unread
-from eventsourcing_kit.stores.pages import answer_of, page_of, pages
+from eventsourcing_kit.stores.pages import answer_of, each_page, page_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +25,7 @@ BOOKKEEPING: Final = "#~"  # above all keys of bookkeeping, below all others
 _NS: Final = 1_000_000_000
 
 
-def scan_request(table: str, segment: int, *, of: int, prefix: str) -> dict[str, Any]:
+def scan_request(table: str, segment: int, *, of: int, prefix: str, limit: int | None) -> dict[str, Any]:
     """What is asked for one segment. A filter spares the way of what it leaves out, and none of the read units."""
     request: dict[str, Any] = {
         "TableName": table,
@@ -33,6 +33,8 @@ def scan_request(table: str, segment: int, *, of: int, prefix: str) -> dict[str,
         "TotalSegments": of,
         "ConsistentRead": True,
     }
+    if limit is not None:
+        request["Limit"] = limit
     if prefix:
         request["FilterExpression"] = "begins_with(pk, :prefix)"
         request["ExpressionAttributeValues"] = {":prefix": {"S": prefix}}
@@ -50,7 +52,7 @@ def segment_pages(ask: Ask, *, url: str, now: int) -> Iterator[ScannedPage]:
             items = answer_of(answer, url=url, doing="scanning")["Items"]
             return ScannedPage((), [Unread(item["pk"]["S"], _is_live(item, now)) for item in items]), page.key
 
-    return pages(ask, read)
+    return each_page(ask, read)
 
 
 def is_live(event: Event, now: int) -> bool:

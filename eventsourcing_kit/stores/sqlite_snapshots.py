@@ -32,6 +32,7 @@ _IS_THERE: Final = "SELECT 1 FROM sqlite_schema WHERE name = 'snapshots'"
 _PUT: Final = f"""
     INSERT OR REPLACE INTO snapshots ({", ".join(SNAPSHOT_COLUMNS)}) VALUES ({", ".join("?" * len(SNAPSHOT_COLUMNS))})
 """  # noqa: S608 - names of columns, no values
+_DELETE: Final = "DELETE FROM snapshots WHERE pk = ? AND sk = ?"
 _NEWEST_FIRST: Final = f"""
     SELECT {", ".join(SNAPSHOT_COLUMNS)} FROM snapshots
     WHERE pk = ? AND sk BETWEEN ? AND ? AND (expireRecord IS NULL OR expireRecord > ?) ORDER BY sk DESC
@@ -56,6 +57,12 @@ class SQLiteSnapshots(ABC):
 
     def all_snapshots(self, stream: str) -> Iterator[Snapshot]:
         return self._snapshots(stream, "", "~")
+
+    def delete_snapshots(self, snapshots: Sequence[Snapshot]) -> None:
+        if any(self._selected(_IS_THERE, ())):
+            with self._batch(), self._translated("deleting snapshots"):
+                for snapshot in snapshots:
+                    self._connected().execute(_DELETE, (snapshot.pk, snapshot.sk))
 
     def _snapshots(self, stream: str, low: str, high: str) -> Iterator[Snapshot]:
         if any(self._selected(_IS_THERE, ())):

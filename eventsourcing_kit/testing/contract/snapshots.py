@@ -164,6 +164,13 @@ class Snapshots(Contract):
         assert sorted(numbers(keeping.all_snapshots("order-17"))) == [1, 7]
 
     @needs("snapshots")
+    def test_snapshots_that_are_deleted_are_gone_and_others_stay(self, keeping: Snapshotting) -> None:
+        keeping.put_snapshots([FIRST, SECOND, THIRD])
+        for _ in range(2):
+            keeping.delete_snapshots([FIRST, THIRD])
+            assert list(keeping.all_snapshots("order-17")) == [SECOND]
+
+    @needs("snapshots")
     def test_a_snapshot_takes_the_place_of_one_behind_the_same_event(self, keeping: Snapshotting) -> None:
         keeping.put_snapshots([FIRST])
         keeping.put_snapshots([snapshot("2026-03-01T10:00:00.000000000Z", 1, state=b'{"new":1}')])

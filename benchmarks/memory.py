@@ -3,8 +3,8 @@
 Each figure comes from a process of its own, which is this module run as a program: so nobody else's memory is counted,
 and nobody waits for Python's own lock. Each prints its figures as one line of JSON.
 
-    python -m benchmarks.long_stream rebuild URL STREAM     one rebuild
-    python -m benchmarks.long_stream append URL             one append after another, until stdin ends
+    python -m benchmarks.memory rebuild URL STREAM     one rebuild
+    python -m benchmarks.memory append URL             one append after another, until stdin ends
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from benchmarks.filling import fill_stream
+from benchmarks.finding import Finding
 from benchmarks.measuring import note, say
 from benchmarks.workload import events, recording_clock
 from eventsourcing_kit import Event, Projection, open_store, rebuild
@@ -29,30 +31,43 @@ from eventsourcing_kit import Event, Projection, open_store, rebuild
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from benchmarks.scale import Scale
+
 __all__ = ["measure"]
 
-SHORT: Final = 10_000  # events of the stream beside which the memory of the long one is seen
-ALONE: Final = 5  # seconds in which appends are alone
+PEAK: Final = 48.0  # MB of the whole process
+GROWTH: Final = 4.0  # MB beside a stream of 10,000
 
 _BATCH: Final = 100  # single appends to one stream
 _STATUS: Final = Path("/proc/self/status")
 
 
-def measure(url: str, count: int) -> None:
-    """Fills a stream with `count` events, and prints what its rebuild takes."""
-    note(f"appending one stream of {count:,} events")
-    with open_store(url, clock=recording_clock) as store:
-        store.append_many(events("short", SHORT))
-        store.append_many(events("long", count))
-    note("rebuilding it")
-    short, alone = _rebuild_elsewhere(url, "short"), _rebuild_elsewhere(url, "long")
+def measure(scale: Scale, place: Path) -> Iterator[Finding]:
+    """Fills two streams, and says what their rebuilds take."""
+    short = scale.pick(tiny=100, usual=10_000, full=10_000)
+    long = 100 * short
+    url = f"sqlite:///{place / 'kit.db'}"
+    for name, count in (("short", short), ("long", long)):
+        note(f"filling a stream of {count:,} events")
+        fill_stream(place / "kit.db", name, count)
+    peaks, growth = [], []
+    for number in range(scale.rounds):
+        note(f"  round {number + 1} of {scale.rounds}")
+        less, alone = _rebuild_elsewhere(url, "short"), _rebuild_elsewhere(url, "long")
+        peaks.append(alone.peak_mb)
+        growth.append(alone.peak_mb - less.peak_mb)
+    _disturb(url, alone, seconds=scale.pick(tiny=0, usual=5, full=5))
+    name = f"peak memory, {long:,} events in one stream"
+    yield Finding.of(name, peaks, at_most=PEAK, unit="MB")
+    yield Finding.of(f"{name}: growth over {short:,}", growth, at_most=GROWTH, unit="MB")
+
+
+def _disturb(url: str, alone: _Folded, *, seconds: float) -> None:
     with _appending(url) as undisturbed:
-        time.sleep(ALONE)
+        time.sleep(seconds)
     with _appending(url) as disturbed:
         meanwhile = _rebuild_elsewhere(url, "long")
     say(f"one stream of {alone.events:,} events: rebuilt in {alone.seconds:.1f} s")
-    growth = alone.peak_mb - short.peak_mb
-    say(f"peak memory of that process: {alone.peak_mb:.1f} MB, {growth:+.1f} MB beside a stream of {short.events:,}")
     for when, appended in (("alone", undisturbed[0]), ("during a rebuild of it", disturbed[0])):
         median_and_longest = f"median {appended.median_ms:.2f} ms, longest {appended.longest_ms:.1f} ms"
         say(f"single appends of another process, {when}: {appended.events:,}, {median_and_longest}")
@@ -100,7 +115,7 @@ def _appending(url: str) -> Iterator[list[_Appended]]:
 
 
 def _command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "benchmarks.long_stream", *arguments]
+    return [sys.executable, "-m", "benchmarks.memory", *arguments]
 
 
 @dataclass
