@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from eventsourcing_kit import open_store, rebuild_job
+from eventsourcing_kit import check_view, open_store, publish, rebuild_job
 from eventsourcing_kit.errors import InvalidOption
 from eventsourcing_kit.moment import from_rfc3339
 from eventsourcing_kit.testing import Clock, event
@@ -127,3 +127,26 @@ def test_a_part_that_is_damaged_later_is_made_once_more(table: BaseStore, tmp_pa
 def test_streams_that_are_listed_can_not_be_scanned(table: BaseStore, tmp_path: Path) -> None:
     with pytest.raises(InvalidOption, match="the streams are listed already"):
         job(table, tmp_path / "states", streams=["s-1"], way="scan")
+
+
+def test_a_view_is_built_in_one_pass_and_gone_on_with_stream_by_stream(
+    table: BaseStore, tmp_path: Path, dynamodb_endpoint: str
+) -> None:
+    into = f"sqlite:///{tmp_path / 'views.db'}"
+    with (
+        lossy_proxy(dynamodb_endpoint) as proxy,
+        open_store(f"{table.url.partition('?')[0]}?region=eu-west-1&endpoint_url={proxy.url}") as store,
+    ):
+
+        def stop(_: object, rows: int) -> None:
+            if rows == 2:
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            publish(counting, store, into, streams="s-", on_error="skip", progress=stop)
+        assert [operation for operation, _ in proxy.asked] == ["Scan"] * 4
+        proxy.asked.clear()
+        view = publish(counting, store, into, streams="s-", on_error="skip", resume=True)
+        assert sorted(operation for operation, _ in proxy.asked) == ["Query"] * 7 + ["Scan"]
+    assert view.states == 9
+    assert check_view(counting, table, into).ok
