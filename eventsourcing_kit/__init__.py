@@ -21,6 +21,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from eventsourcing_kit.costs import Estimate, estimate
     from eventsourcing_kit.envelope import parse
     from eventsourcing_kit.errors import EventSourcingError
     from eventsourcing_kit.event import Event
@@ -52,6 +53,8 @@ __all__ = [
     "rebuild",
     "rebuild_all",
     "Rebuilt",
+    "estimate",
+    "Estimate",
     "rebuild_job",
     "Manifest",
     "publish",
@@ -92,6 +95,8 @@ _PLACES = {
     "rebuild": "rebuilding",
     "rebuild_all": "rebuilding",
     "Rebuilt": "rebuilding",
+    "estimate": "costs",
+    "Estimate": "costs",
     "rebuild_job": "jobs.folder",
     "Manifest": "jobs.manifest",
     "publish": "jobs.publishing",

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import time
 from contextlib import closing
-from dataclasses import astuple, dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Final, Generic, Literal, NamedTuple
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, Generic, Literal, cast
 
 from typing_extensions import TypeVar
 
 from eventsourcing_kit.brief import whole
-from eventsourcing_kit.carried import error_of
 from eventsourcing_kit.errors import (
     EventNotFound,
+    FoldCrashed,
     FoldFailed,
     ForeignKey,
     IncompleteStream,
@@ -20,67 +21,35 @@ from eventsourcing_kit.errors import (
     RebuildsFailed,
     StoreDamaged,
 )
-from eventsourcing_kit.event import Event, stored_fields
-from eventsourcing_kit.faithful import is_same
-from eventsourcing_kit.frames.showing import rebuilt_html, rebuilt_text
-from eventsourcing_kit.moment import to_datetime
+from eventsourcing_kit.outcomes import Rebuilt, StreamFailure, outcome_of, to_frame
 from eventsourcing_kit.progress import watched
+from eventsourcing_kit.scanning import SEGMENTS, Passed, can_scan, in_order, passing, read_ahead, segments_for
 from eventsourcing_kit.span import Span, exact
 from eventsourcing_kit.watching import RebuildWarning, Watch, damaged, incomplete, skipped
-from eventsourcing_kit.workers import Question, Task, Workers, check_workers, code_of, shares
+from eventsourcing_kit.workers import Question, Segments, Task, Workers, check_workers, code_of, shares
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
     from datetime import datetime
 
-    from eventsourcing_kit.errors import EventSourcingError
     from eventsourcing_kit.projection import Folded, Projection
-    from eventsourcing_kit.resuming import Course, Resuming, Saving, SnapshotUsed
-    from eventsourcing_kit.stores.contract import Readable, Reading
+    from eventsourcing_kit.resuming import Course, Resuming, Saving
+    from eventsourcing_kit.scanning import Way
+    from eventsourcing_kit.stores.contract import Readable, Reading, Scanning
 
-__all__ = ["OF_ONE_STREAM", "RebuildWarning", "Rebuilt", "StreamFailure", "rebuild", "rebuild_all", "to_frame"]
+__all__ = [
+    "OF_ONE_STREAM",
+    "RebuildWarning",
+    "Rebuilt",
+    "Several",
+    "StreamFailure",
+    "outcome_of",
+    "rebuild",
+    "rebuild_all",
+    "to_frame",
+]
 
 Result = TypeVar("Result", default=Any)
-
-
-@dataclass(frozen=True, repr=False)
-class Rebuilt(Generic[Result]):
-    """A state, and what it is worth."""
-
-    state: Result
-    stream: str
-    projection: str
-    version: int
-    at_ns: int | None
-    known_at_ns: int | None
-    events: int  # how many were folded
-    last: Event | None  # the last event folded
-    complete: bool  # False where the beginning has expired
-    warnings: tuple[RebuildWarning, ...] = field(default=())
-    snapshot: SnapshotUsed | None = field(default=None, compare=False)  # where the fold began; None: at the beginning
-
-    @property
-    def at(self) -> datetime | None:
-        """The moment of the state, floored to the microsecond; None where all events were folded."""
-        return None if self.at_ns is None else to_datetime(self.at_ns)
-
-    @property
-    def known_at(self) -> datetime | None:
-        """When it was known so, floored to the microsecond; None for what is known now."""
-        return None if self.known_at_ns is None else to_datetime(self.known_at_ns)
-
-    def __repr__(self) -> str:
-        return rebuilt_text(self)
-
-    def _repr_html_(self) -> str:
-        return rebuilt_html(self)
-
-
-class StreamFailure(NamedTuple):
-    """A stream that could not be rebuilt, and why."""
-
-    stream: str
-    error: EventSourcingError
 
 
 def rebuild(
@@ -207,6 +176,7 @@ def rebuild_all(
     failures: list[StreamFailure] | None = None,
     workers: int = 1,
     snapshots: Saving = None,
+    way: Way = "auto",
     clock: Callable[[], int] | None = None,
 ) -> Iterator[Rebuilt[Result]]:
     """Rebuilds several streams one after another, each when it is asked for: all, those with a prefix, or a list.
@@ -220,6 +190,11 @@ def rebuild_all(
     back as it was raises InvalidProjection, as does a projection that is in no module or whose code has changed since
     it was imported here; InvalidOption, a store that no other process can open; FoldCrashed, a process that died. The
     errors of streams have no cause, event and state then; where the user's code raised is among their notes.
+
+    `way` says how a table is read: all streams in one pass ("scan"), which takes the events along where they would
+    only be listed and gives the first answer when the pass is over; or stream by stream ("query"), several of which are
+    on their way at once. The answers are the same. "auto" scans where that can be done, as it then costs least: all
+    streams, or a prefix; no snapshots, no `event:...`, no legacy=1. InvalidOption for "scan" where it can not.
     """
     check_workers(workers)
     clock = clock or time.time_ns
@@ -227,12 +202,13 @@ def rebuild_all(
     at, known_at, start = (exact(value, tz=tz, now=now) for value in (at, known_at, start))
     failed: list[StreamFailure] = [] if failures is None else failures
     resuming = _resuming(projection, store, snapshots, now)
-    names = store.streams(streams or "") if streams is None or isinstance(streams, str) else iter(streams)
     asked = Question(now, at, known_at, start, allow_incomplete, on_error, snapshots)
-    if workers > 1:
-        outcomes = _elsewhere(projection, store, names, asked, workers)
+    several = Several(projection, store, asked, workers, resuming, clock)
+    if can_scan(way, store, streams, asked):
+        outcomes = several.in_one_pass(streams if isinstance(streams, str) else "")
     else:
-        outcomes = _here(projection, names, asked, store, resuming, clock)
+        names = store.streams(streams or "") if streams is None or isinstance(streams, str) else iter(streams)
+        outcomes = several.one_by_one(names)
     with closing(outcomes):
         for outcome in watched(outcomes, "rebuilding streams", every=1):
             if isinstance(outcome, Rebuilt):
@@ -248,69 +224,90 @@ def rebuild_all(
 OF_ONE_STREAM: Final = (FoldFailed, IncompleteStream, EventNotFound, ForeignKey, StoreDamaged)
 
 
-def _here(
-    projection: Projection[Any, Result],
-    names: Iterable[str],
-    asked: Question,
-    store: Readable,
-    resuming: Resuming[Result] | None,
-    clock: Callable[[], int],
-) -> Generator[Rebuilt[Result] | StreamFailure]:
-    for stream in names:
-        try:
-            began = clock()
-            rebuilt = _rebuild(
-                projection,
-                Span.of(store, stream, start=asked.start, at=asked.at, known_at=asked.known_at, now=began),
-                now=began,
-                allow_incomplete=asked.allow_incomplete,
-                skipping=asked.on_error == "skip",
-                resuming=None if resuming is None else replace(resuming, now=began),
-            )
-        except OF_ONE_STREAM as error:
-            yield StreamFailure(stream, error)
-        else:
-            yield rebuilt
+@dataclass(frozen=True)
+class Several(Generic[Result]):
+    """One question about several streams, each of which has an outcome: its state, or why there is none."""
 
+    projection: Projection[Any, Result]
+    store: Readable
+    asked: Question
+    workers: int
+    resuming: Resuming[Result] | None
+    clock: Callable[[], int]
 
-def _elsewhere(
-    projection: Projection[Any, Result], store: Readable, names: Iterable[str], asked: Question, workers: int
-) -> Generator[Rebuilt[Result] | StreamFailure]:
-    crew = Workers(projection, store, asked, count=workers, code=code_of(projection))
-    with closing(crew.run_in_order(Task(share) for share in shares(names, workers))) as frames:
-        for kind, *facts in frames:
-            if kind == "state":
-                yield _from_frame(projection, facts)
+    def one_by_one(self, names: Iterable[str]) -> Generator[Rebuilt[Result] | StreamFailure]:
+        return self._here(names) if self.workers == 1 else self._elsewhere(names)
+
+    def in_one_pass(self, prefix: str) -> Generator[Rebuilt[Result] | StreamFailure]:
+        """As `one_by_one` over all streams with a prefix, in their order."""
+        from eventsourcing_kit.spool import Spool  # SQLite, which a rebuild from a table needs for nothing else
+
+        with Spool(self.store.url) as spool:
+            try:
+                with closing(self.passed(prefix)) as passed:
+                    for stream, is_live, frame in passed:
+                        spool.put(stream, frame, is_live=is_live)
+            except (FoldCrashed, InvalidProjection):
+                # Other processes can not hand that state over, or one of them died: reading one by one comes to that at
+                # its turn, and tells at which stream.
+                outcomes = self.one_by_one(self.store.streams(prefix))
             else:
-                yield StreamFailure(facts[0], error_of(facts[1]))
+                outcomes = in_order(spool, partial(outcome_of, self.projection), self.one_by_one)
+            with closing(outcomes):
+                yield from outcomes
 
+    def passed(self, prefix: str) -> Generator[Passed]:
+        """All streams with a prefix as they go by in one pass, in any order. With workers, raises InvalidProjection
+        where a state can not be handed over, and FoldCrashed where a process died."""
+        return self._passed_here(prefix) if self.workers == 1 else self._passed_elsewhere(prefix)
 
-def to_frame(projection: Projection[Any, Result], rebuilt: Rebuilt[Result]) -> list[Any]:
-    """An answer for another process. Raises InvalidProjection where JSON does not bring the state back as it is."""
-    text = projection.to_json(rebuilt.state)
-    if not is_same(rebuilt.state, projection.from_json(text)):
-        reason = (
-            f"the state of stream '{rebuilt.stream}' does not come back from JSON as it was, so that no other process "
-            "can hand it over: declare its type, or take workers=1"
+    def _here(self, names: Iterable[str]) -> Generator[Rebuilt[Result] | StreamFailure]:
+        with closing(read_ahead(self.store, names, self.asked)) as streams:
+            for stream, store in streams:
+                try:
+                    rebuilt = self._rebuilt(store, stream)
+                except OF_ONE_STREAM as error:
+                    yield StreamFailure(stream, error)
+                else:
+                    yield rebuilt
+
+    def _rebuilt(self, store: Readable, stream: str) -> Rebuilt[Result]:
+        asked, now = self.asked, self.clock()
+        return _rebuild(
+            self.projection,
+            Span.of(store, stream, start=asked.start, at=asked.at, known_at=asked.known_at, now=now),
+            now=now,
+            allow_incomplete=asked.allow_incomplete,
+            skipping=asked.on_error == "skip",
+            resuming=None if self.resuming is None else replace(self.resuming, now=now),
         )
-        raise InvalidProjection(projection.name, reason)
-    moments = [None if ns is None else str(ns) for ns in (rebuilt.at_ns, rebuilt.known_at_ns)]  # wider than 64 bits
-    last = None if rebuilt.last is None else stored_fields(rebuilt.last)
-    warnings = [astuple(warning) for warning in rebuilt.warnings]
-    return ["state", rebuilt.stream, text, *moments, rebuilt.events, last, rebuilt.complete, warnings]
 
+    def _elsewhere(self, names: Iterable[str]) -> Generator[Rebuilt[Result] | StreamFailure]:
+        tasks = (Task(share) for share in shares(names, self.workers))
+        with closing(self._crew().run_in_order(tasks)) as frames:
+            for frame in frames:
+                yield outcome_of(self.projection, frame)
 
-def _from_frame(projection: Projection[Any, Result], frame: list[Any]) -> Rebuilt[Result]:
-    stream, text, at_ns, known_at_ns, events, last, complete, warnings = frame
-    return Rebuilt(
-        state=projection.from_json(text),
-        stream=stream,
-        projection=projection.name,
-        version=projection.version,
-        at_ns=None if at_ns is None else int(at_ns),
-        known_at_ns=None if known_at_ns is None else int(known_at_ns),
-        events=events,
-        last=None if last is None else Event(*last),
-        complete=complete,
-        warnings=tuple(RebuildWarning(kind, count, message, tuple(keys)) for kind, count, message, keys in warnings),
-    )
+    def _passed_here(self, prefix: str) -> Generator[Passed]:
+        def fold(store: Readable, stream: str) -> list[Any] | None:
+            try:
+                return to_frame(self.projection, self._rebuilt(store, stream))
+            except (*OF_ONE_STREAM, InvalidProjection, SystemExit):
+                # An error is raised when its turn comes, with all that belongs to it; and a state that JSON does not
+                # bring back is made once more then. That costs no more than to list all streams and query them.
+                return None
+
+        store = cast("Scanning", self.store)  # as `can_scan` has found
+        return passing(store, fold, segments=range(SEGMENTS), of=SEGMENTS, prefix=prefix)
+
+    def _passed_elsewhere(self, prefix: str) -> Generator[Passed]:
+        count = segments_for(self.workers)
+        shared = (list(range(first, first + SEGMENTS)) for first in range(0, count, SEGMENTS))
+        tasks = (Task(segments=Segments(numbers, count, prefix)) for numbers in shared)
+        with closing(self._crew().run(tasks)) as frames:
+            for _, (kind, *facts) in frames:
+                if kind == "passed":
+                    yield Passed(*facts)
+
+    def _crew(self) -> Workers:
+        return Workers(self.projection, self.store, self.asked, count=self.workers, code=code_of(self.projection))

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from eventsourcing_kit.projection import Projection
     from eventsourcing_kit.stores.contract import Readable
 
-__all__ = ["Question", "Setup", "Task", "Workers", "check_workers", "code_of", "shares"]
+__all__ = ["Question", "Segments", "Setup", "Task", "Workers", "check_workers", "code_of", "shares"]
 
 _WORKER: Final = "eventsourcing_kit.jobs.worker"  # by name, as it stands in a row above: it rebuilds
 _AHEAD: Final = 4  # tasks for each worker that may be under way or wait to be looked at
@@ -63,11 +63,21 @@ class Setup(msgspec.Struct, frozen=True):
     question: Question
 
 
-class Task(msgspec.Struct, frozen=True):
-    """Streams to rebuild: into the file `part`, or, where that is None, into states that are handed over."""
+class Segments(msgspec.Struct, frozen=True):
+    """Parts of a table to be read in one pass, of so many; and what its streams begin with."""
 
-    streams: list[str]
+    numbers: list[int]
+    of: int
+    prefix: str
+
+
+class Task(msgspec.Struct, frozen=True):
+    """Streams to rebuild: into the file `part`, or, where that is None, into states that are handed over. Or segments
+    to scan, for the states of all streams in them."""
+
+    streams: list[str] = []
     part: bytes | None = None
+    segments: Segments | None = None
 
 
 class Workers:

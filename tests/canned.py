@@ -30,7 +30,8 @@ class Answer:
 @dataclass
 class Canned:
     """What is answered to a request that begins behind a sort key ("" at the beginning): one after another, the last
-    of them again and again. `asked` has those sort keys as they came."""
+    of them again and again. `asked` has those sort keys as they came. For a segment, its number stands before the key,
+    with a blank between."""
 
     url: str
     answers: dict[str, list[Answer]] = field(default_factory=dict)
@@ -55,6 +56,7 @@ def canned(answers: dict[str, list[Answer]]) -> Iterator[Canned]:
         def do_POST(self) -> None:
             request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             key = request.get("ExclusiveStartKey", {}).get("sk", {}).get("S", "")
+            key = f"{request['Segment']} {key}" if "Segment" in request else key
             server.asked.append(key)
             left = server.answers[key]
             answer = left.pop(0) if len(left) > 1 else left[0]

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 
 ROWS = [
     {"errors", "faithful", "fingerprint", "inert", "moment", "needs", "processes", "progress", "wholefile", "words"},
-    {"carried", "checks", "event", "lines", "patches", "times"},
+    {"carried", "checks", "event", "lines", "patches", "spool", "times"},
     {"blocks", "brief", "record", "models", "places", "upcast"},
     {
         "snapshot",
@@ -28,12 +28,22 @@ ROWS = [
     },
     {"stores.columns"},
     {"stores.contract", "stores.windows"},
-    {"span", "stores.brief_pages", "stores.sqlite_snapshots", "stores.dynamodb_snapshots"},
+    {
+        "span",
+        "stores.facade",
+        "stores.segments",
+        "stores.brief_pages",
+        "stores.sqlite_snapshots",
+        "stores.dynamodb_index",
+        "stores.dynamodb_snapshots",
+    },
+    {"stores.ahead"},
     {"frames"},
     {"projection", "stores.base"},
     {"importable", "stores.sqlite", "stores.dynamodb"},
     {"stores", "resuming", "watching", "workers"},
-    {"rebuilding", "catalog", "doctor", "migrate", "redrive", "tidying"},
+    {"outcomes", "scanning"},
+    {"rebuilding", "catalog", "costs", "doctor", "migrate", "redrive", "tidying"},
     {"questions", "trails"},
     {"output", "verifying"},
     {"jobs"},

@@ -131,16 +131,19 @@ class _Pace:
         self._progress: Progress | None = None
         self._began = self._said = time.monotonic()
         self._before = 0
+        self._streams: int | None = None  # of the job, 0 while one pass over a table has not found them all
 
     def __call__(self, job: Manifest, done: int) -> None:
         now = time.monotonic()
-        if self._progress is None:
-            Window(start=job.start, at=job.at, known_at=job.known_at).tell()
-            if done:
+        if self._streams != job.streams:
+            if self._streams is None:
+                Window(start=job.start, at=job.at, known_at=job.known_at).tell()
+            if done and job.streams:
                 say(f"{many(done, 'stream')} of {job.streams:,} were done before")
-            self._progress = Progress("rebuilding", total=job.streams)
-            self._began, self._before = now, done
-        elif now - self._said >= _EVERY_SECONDS:
+            self.close()
+            self._progress = Progress("rebuilding" if job.streams else "reading", total=job.streams or None)
+            self._began, self._before, self._streams = now, done, job.streams
+        elif self._progress is not None and now - self._said >= _EVERY_SECONDS:
             self._said = now
             note = pace(done, job.streams, fresh=done - self._before, seconds=now - self._began)
             self._progress.update(done=done, note=note)
@@ -152,6 +155,8 @@ class _Pace:
 
 def pace(done: int, streams: int, *, fresh: int, seconds: float) -> str:
     """How many streams are done, how many that were `fresh` in a second, and how long the others will take."""
+    if not streams:
+        return many(done, "stream")
     if not fresh or not seconds:
         return f"{done:,} of {streams:,} streams"
     left = duration(round((streams - done) * seconds / fresh) * 1_000_000_000)

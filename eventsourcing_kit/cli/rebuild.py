@@ -11,6 +11,7 @@ import typer
 
 from eventsourcing_kit import output as files
 from eventsourcing_kit.cli import settings
+from eventsourcing_kit.cli.costs import DryRunOption, PriceOption, ReadingWay, WayOption, check_costs, say_costs
 from eventsourcing_kit.cli.faults import UsageProblem, code_of, say_error
 from eventsourcing_kit.cli.jobs import (
     IntoOption,
@@ -105,6 +106,9 @@ def rebuild(
             show_default=False,
         ),
     ] = None,
+    way: WayOption = ReadingWay.auto,
+    dry_run: DryRunOption = False,
+    price: PriceOption = None,
     store_url: StoreOption = None,
     app: AppOption = None,
     format: FormatOption = None,  # noqa: A002 - the option's name
@@ -125,6 +129,7 @@ def rebuild(
       eskit rebuild orders --all --at 2026-03-01 -o states/ --workers 8
       eskit rebuild orders --all --into sqlite:///views.db
       eskit rebuild orders --all --into 'dynamodb://views?region=eu-west-1' --resume
+      eskit rebuild orders --all --dry-run
       eskit rebuild stock sku-mug --at 2026-03-01 --snapshots auto
 
     A JSON line has: stream, projection, version, at, known_at, events, last,
@@ -135,6 +140,9 @@ def rebuild(
     the same command with --resume goes on. Without --known-at both have what
     was known when they began.
 
+    With --dry-run nothing is rebuilt: it says how a table would be read, the
+    read units, and their cost. Of an SQLite file nothing is charged.
+
     [bold]Exit codes[/]: 0 done, 2 usage, 3 a projection raised or a stream
     could not be rebuilt, 4 store.
     """
@@ -142,6 +150,12 @@ def rebuild(
     chosen = chosen_streams(streams or [], prefix, every=every)
     job = into is not None or (output is not None and is_folder(output))
     _check_job(output, into, strict=strict, resume=resume, job=job)
+    check_costs(price, way, dry_run=dry_run, into=into)
+    saving = _saving(snapshots)
+    if dry_run:
+        asked: dict[str, Any] = {"streams": chosen, "at": at, "known_at": known_at, "start": start, "tz": tz}
+        say_costs(printer, name, store_url, app, price, **asked, workers=workers, snapshots=saving, way=way.value)
+        return
     if job:
         question: dict[str, Any] = {
             "streams": chosen,
@@ -157,13 +171,12 @@ def rebuild(
             run_publish(name, into, store_url, app, resume=resume, **question)
         elif output is not None:
             more: dict[str, Any] = {"part_format": parts.value, "part_streams": part_streams, "resume": resume}
-            run_job(name, output, store_url, app, **question, **more)
+            run_job(name, output, store_url, app, **question, **more, way=way.value)
         return
     if output is not None:
         files.check_output(output)
     window = Window.of(start=start, at=at, known_at=known_at, tz=tz)
     failures = _Failures()
-    saving = _saving(snapshots)
     # What a user's module or handler prints is talk: stdout is for the answers.
     with redirect_stdout(sys.stderr), settings.store(store_url) as store:
         projection = settings.catalog(app).get(name)
@@ -182,6 +195,7 @@ def rebuild(
                 failures=failures,
                 workers=workers,
                 snapshots=saving,
+                way=way.value,
             )
             count = _Count(progress)
             if output is not None:

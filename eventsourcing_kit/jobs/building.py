@@ -14,7 +14,7 @@ from eventsourcing_kit.jobs.view import Begun, Row, View
 from eventsourcing_kit.stores.url import parse_url
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from eventsourcing_kit.jobs.view import Target
     from eventsourcing_kit.projection import Projection
@@ -111,11 +111,15 @@ class Build:
                 return cls(target, name, begun, resumed=True)
         return cls(target, target.begin(asked), asked, resumed=False)
 
-    def missing(self, streams: Iterable[str]) -> Iterator[str]:
-        """Those of which there are no rows yet; both are in the order of their bytes, so that neither is held."""
-        if not self._resumed:
-            yield from streams
-            return
+    def missing(self, listed: Callable[[], Iterable[str]]) -> str | Iterable[str] | None:
+        """The streams of which there are no rows yet, as `rebuild_all` takes them: where there are no rows at all, what
+        was asked for, and they have not to be listed."""
+        if not self._resumed or next(self._target.written(self._name), None) is None:
+            return self.begun.chosen
+        return self._missing(listed())
+
+    def _missing(self, streams: Iterable[str]) -> Iterator[str]:
+        # Both are in the order of their bytes, so that neither is held.
         there = self._target.written(self._name)
         next_there = next(there, None)
         for stream in streams:

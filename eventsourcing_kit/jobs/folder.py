@@ -18,6 +18,7 @@ import json
 import os
 import time
 from contextlib import closing
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -25,6 +26,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import msgspec
 
 from eventsourcing_kit.errors import InvalidOption
+from eventsourcing_kit.jobs.answers import forget, known_outcomes, pass_over
 from eventsourcing_kit.jobs.asking import absolute_url, as_it_began, check_same, known_when, typed
 from eventsourcing_kit.jobs.manifest import (
     MANIFEST,
@@ -39,6 +41,8 @@ from eventsourcing_kit.jobs.manifest import (
 from eventsourcing_kit.jobs.parts import Asked, Part
 from eventsourcing_kit.moment import from_rfc3339, to_canonical
 from eventsourcing_kit.output import check_output
+from eventsourcing_kit.rebuilding import Several
+from eventsourcing_kit.scanning import can_scan
 from eventsourcing_kit.span import exact
 from eventsourcing_kit.wholefile import whole_file
 from eventsourcing_kit.workers import Question, Task, Workers, check_workers, code_of
@@ -48,6 +52,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from eventsourcing_kit.projection import Projection
+    from eventsourcing_kit.scanning import Way
     from eventsourcing_kit.stores.contract import Readable
 
 __all__ = ["rebuild_job"]
@@ -72,6 +77,7 @@ def rebuild_job(
     part_format: PartFormat = "jsonl",
     part_streams: int = PART_STREAMS,
     workers: int = 1,
+    way: Way = "auto",
     resume: bool = False,
     progress: Callable[[Manifest, int], object] | None = None,
     clock: Callable[[], int] | None = None,
@@ -84,6 +90,10 @@ def rebuild_job(
 
     With `resume`, goes on with the job in `folder`, or begins it where none is there. The question has to be the same,
     and moments such as `2h ago` stay what they were; parts that are there, to the byte, are kept.
+
+    `way` is as for `rebuild_all`, and the bytes are the same. In one pass over a table all streams are rebuilt before
+    it is known which there are: until then `progress` is told of a job of 0 `streams`, and how many have gone by; and
+    a job that is stopped until then begins anew. From then on it reads nothing more of the table.
 
     Raises InvalidOption for a folder with something else in it, a job of another question, one that runs already, or
     a library that is missing; errors of workers as `rebuild_all`; InvalidMoment; and StoreError. Whatever it raises,
@@ -111,22 +121,58 @@ def rebuild_job(
         part_format=part_format,
         part_streams=part_streams,
     )
+    tell = progress or _nobody
     _check_format(part_format, part_streams)
     if not resume:
         _check_empty(folder)
+    question = _question(asked)
+    scan = can_scan(way, store, streams, question)
+    one_pass = Several(projection, store, question, workers, None, lambda: now) if scan else None
     before = _before(folder, projection, asked) if resume else None
     folder.mkdir(parents=True, exist_ok=True)
     with journal(folder) as log:
         for left in folder.glob(".part-*.tmp"):  # by a process that was killed
             left.unlink()
-        manifest = before or _begin(folder, asked, store.streams(names) if isinstance(names, str) else names)
+        manifest = before or _begin(folder, asked, _names(folder, store, asked, names, one_pass, tell))
         done = parts_done(folder, manifest)
-        for number, part in _made(projection, store, folder, manifest, done, workers, progress or _nobody):
+        for number, part in _made(projection, store, folder, manifest, done, workers, tell):
             log_part(log, number, part)
             done[number] = part
         manifest = manifest.with_parts([done[number] for number in sorted(done)])
         write_manifest(folder, manifest)
+        forget(folder)
     return manifest
+
+
+def _names(
+    folder: Path,
+    store: Readable,
+    asked: Manifest,
+    names: str | list[str],
+    one_pass: Several[Any] | None,
+    tell: Callable[[Manifest, int], object],
+) -> Iterable[str]:
+    """The streams in order. Where they are read in one pass, their states lie in the folder then."""
+    forget(folder)  # what a job left that had not got as far as a manifest
+    if not isinstance(names, str):
+        return names
+    if one_pass is not None:
+        with as_it_began(store, one_pass.asked.now) as reading:
+            found = pass_over(folder, replace(one_pass, store=reading), names, lambda count: tell(asked, count))
+        if found is not None:
+            return found
+    return store.streams(names)
+
+
+def _question(manifest: Manifest) -> Question:
+    return Question(
+        from_rfc3339(manifest.began),
+        manifest.at,
+        manifest.known_at,
+        manifest.start,
+        manifest.allow_incomplete,
+        "skip" if manifest.on_error == "skip" else "raise",
+    )
 
 
 def _begin(folder: Path, asked: Manifest, names: Iterable[str]) -> Manifest:
@@ -152,14 +198,7 @@ def _made(
     progress: Callable[[Manifest, int], object],
 ) -> Iterator[tuple[int, Part]]:
     """Each part that was not there, with its number, when it is."""
-    question = Question(
-        from_rfc3339(manifest.began),
-        manifest.at,
-        manifest.known_at,
-        manifest.start,
-        manifest.allow_incomplete,
-        "skip" if manifest.on_error == "skip" else "raise",
-    )
+    question = _question(manifest)
     ready = sum(part.streams for part in there.values())
     progress(manifest, ready)
 
@@ -173,13 +212,15 @@ def _made(
         for number, names in _cut(folder, manifest)
         if number not in there
     )
-    if workers > 1:
-        crew = Workers(projection, store, question, count=workers, code=manifest.fingerprint)
-        yield from _by(crew, tasks, tell)
-        return
     with as_it_began(store, question.now) as reading:
-        for number, task in tasks:
-            yield number, Asked(projection, reading, question).write(task.part or b"", task.streams, tell)
+        asked = Asked(projection, reading, question)
+        with known_outcomes(folder, asked) as outcomes:
+            if workers > 1 and outcomes is None:
+                crew = Workers(projection, store, question, count=workers, code=manifest.fingerprint)
+                yield from _by(crew, tasks, tell)
+                return
+            for number, task in tasks:
+                yield number, asked.write(task.part or b"", task.streams, tell, outcomes)
 
 
 def _by(crew: Workers, tasks: Iterator[tuple[int, Task]], tell: Callable[[str], object]) -> Generator[tuple[int, Part]]:

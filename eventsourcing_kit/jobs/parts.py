@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -12,9 +13,10 @@ import msgspec
 from eventsourcing_kit.carried import facts_of
 from eventsourcing_kit.output import write
 from eventsourcing_kit.rebuilding import OF_ONE_STREAM, StreamFailure, rebuild, to_frame
+from eventsourcing_kit.scanning import read_ahead
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterable, Iterator
 
     from eventsourcing_kit.projection import Projection
     from eventsourcing_kit.rebuilding import Rebuilt
@@ -69,32 +71,48 @@ class Asked(NamedTuple):
             clock=lambda: asked.now,
         )
 
-    def frame(self, stream: str) -> list[Any]:
-        """The answer for one stream, or why there is none, for another process. Raises what is not about the stream."""
+    def outcome(self, stream: str) -> Rebuilt[Any] | StreamFailure:
+        """The answer, or why there is none. Raises what is not about the stream."""
         try:
-            rebuilt = self.rebuild(stream)
+            return self.rebuild(stream)
         except OF_ONE_STREAM as error:
-            return ["failed", stream, facts_of(error)]
-        return to_frame(self.projection, rebuilt)
+            return StreamFailure(stream, error)
 
-    def write(self, place: bytes, streams: list[str], done: Callable[[str], object]) -> Part:
-        """Makes the file at a path, and tells of each stream when it is `done`. Raises what is not about one stream."""
+    def outcomes(self, streams: Iterable[str]) -> Generator[Rebuilt[Any] | StreamFailure]:
+        """Those of several streams, in order, and read ahead where the store is far away."""
+        with closing(read_ahead(self.store, streams, self.question)) as each:
+            for stream, store in each:
+                yield self._replace(store=store).outcome(stream)
+
+    def frame(self, outcome: Rebuilt[Any] | StreamFailure) -> list[Any]:
+        """An outcome for another process."""
+        if isinstance(outcome, StreamFailure):
+            return ["failed", outcome.stream, facts_of(outcome.error)]
+        return to_frame(self.projection, outcome)
+
+    def write(
+        self,
+        place: bytes,
+        streams: list[str],
+        done: Callable[[str], object],
+        outcomes: Callable[[list[str]], Iterator[Rebuilt[Any] | StreamFailure]] | None = None,
+    ) -> Part:
+        """Makes the file at a path, and tells of each stream when it is `done`. Raises what is not about one stream.
+        `outcomes` are known already, or else they are rebuilt."""
         path = Path(os.fsdecode(place))
         events = warned = 0
         failures: list[StreamFailure] = []
 
         def answers() -> Iterator[Rebuilt[Any]]:
             nonlocal events, warned
-            for stream in streams:
-                try:
-                    rebuilt = self.rebuild(stream)
-                except OF_ONE_STREAM as error:
-                    failures.append(StreamFailure(stream, error))
+            for outcome in (outcomes or self.outcomes)(streams):
+                if isinstance(outcome, StreamFailure):
+                    failures.append(outcome)
                 else:
-                    events += rebuilt.events
-                    warned += bool(rebuilt.warnings)
-                    yield rebuilt
-                done(stream)
+                    events += outcome.events
+                    warned += bool(outcome.warnings)
+                    yield outcome
+                done(outcome.stream)
 
         states = write(path, self.projection, answers(), failures=failures)
         size, digest = digest_of(path)

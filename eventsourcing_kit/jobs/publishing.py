@@ -97,7 +97,7 @@ def publish(
         begun = build.begun
         try:
             with as_it_began(store, from_rfc3339(begun.began)) as reading:
-                missing = build.missing(_streams(reading, begun))
+                missing = build.missing(lambda: _streams(reading, begun))
                 for rebuilt in _answers(projection, reading, begun, workers, failed, streams=missing):
                     build.add(projection, rebuilt)
                     if progress is not None:

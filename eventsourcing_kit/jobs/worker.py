@@ -17,12 +17,13 @@ import msgspec
 from eventsourcing_kit.carried import facts_of
 from eventsourcing_kit.errors import EventSourcingError, InvalidProjection
 from eventsourcing_kit.processes import frames, write_frame
-from eventsourcing_kit.workers import Setup, Task, code_of
+from eventsourcing_kit.workers import Segments, Setup, Task, code_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from eventsourcing_kit.projection import Projection
+    from eventsourcing_kit.stores.contract import Readable
 
 __all__ = ["main"]
 
@@ -81,13 +82,26 @@ class _Work:
         self._answers = answers
 
     def do(self, task: Task) -> None:
-        if task.part is None:
-            for stream in task.streams:
-                self._say(*self._asked.frame(stream))
+        if task.segments is not None:
+            self._scan(task.segments)
+            self._say("end")
+        elif task.part is None:
+            for outcome in self._asked.outcomes(task.streams):
+                self._say(*self._asked.frame(outcome))
             self._say("end")
         else:
             facts = self._asked.write(task.part, task.streams, lambda stream: self._say("done", stream))
             self._say("end", facts)
+
+    def _scan(self, segments: Segments) -> None:
+        from eventsourcing_kit.scanning import passing  # which few tasks need
+
+        def fold(store: Readable, stream: str) -> list[Any]:
+            return self._asked.frame(self._asked._replace(store=store).outcome(stream))
+
+        store: Any = self._asked.store  # one that can be scanned, or there would be no such task
+        for passed in passing(store, fold, segments=segments.numbers, of=segments.of, prefix=segments.prefix):
+            self._say("passed", *passed)
 
     def _say(self, *frame: object) -> None:
         write_frame(self._answers, frame)

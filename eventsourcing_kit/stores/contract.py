@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol, Self, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Generator, Iterable, Iterator, Sequence
     from datetime import datetime
     from types import TracebackType
 
@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     from eventsourcing_kit.snapshot import Snapshot
     from eventsourcing_kit.stores.columns import Columns
 
-__all__ = ["Bookkeeping", "Columnar", "Correlated", "Counts", "Outcome", "Readable", "Reading", "Snapshotting", "Store"]
+__all__ = [
+    *("Ahead", "Bookkeeping", "Columnar", "Correlated", "Counts", "Measured", "Outcome", "Readable", "Reading"),
+    *("Scanning", "ScannedPage", "Snapshotting", "Store", "TableSize", "Unread"),
+]
 
 
 class Outcome(str):
@@ -96,6 +99,74 @@ class Readable(Protocol):
 
     def streams(self, prefix: str = "") -> Iterator[str]:
         """Each stream that has a live event and begins with `prefix`, once, in the order of its UTF-8 bytes."""
+        ...
+
+
+class Unread(NamedTuple):
+    """A stream that a page has rows of, none of which could be read from there."""
+
+    stream: str
+    is_live: bool  # whether one of them is a live event
+
+
+class ScannedPage(NamedTuple):
+    """Rows of several streams as they lie there, expired ones and bookkeeping too; or, where one of them can not be
+    read, only whose they are."""
+
+    events: Sequence[Event]
+    unread: Sequence[Unread] = ()
+
+
+@runtime_checkable
+class Scanning(Readable, Protocol):
+    """What it takes to read all streams in one pass instead of one by one; for engines where that costs less."""
+
+    legacy: bool
+
+    def now(self) -> int:
+        """What the clock shows, in nanoseconds since 1970: what counts as expired."""
+        ...
+
+    def scanned(self, segment: int, *, of: int, prefix: str = "") -> Iterator[ScannedPage]:
+        """All rows of the streams that begin with `prefix` and lie in this segment; each lies in one of so many.
+
+        The rows of a stream are expected to stand together, in one segment, by ascending key; who calls has to see
+        whether they do. Raises StoreNotFound and StoreUnavailable.
+        """
+        ...
+
+
+class TableSize(NamedTuple):
+    """How large a table is said to be, and whether each read unit is paid for."""
+
+    items: int
+    bytes: int
+    on_demand: bool
+
+
+@runtime_checkable
+class Measured(Readable, Protocol):
+    """A store that charges for what is read, and can say how large it is without reading it."""
+
+    def measured(self) -> TableSize:
+        """Raises StoreNotFound and StoreUnavailable."""
+        ...
+
+
+@runtime_checkable
+class Ahead(Readable, Protocol):
+    """A store far away: several streams may be on their way from it at once."""
+
+    legacy: bool
+
+    def ahead(
+        self, streams: Iterable[str], *, start: datetime | str | None = None, at: datetime | str | None = None
+    ) -> Generator[tuple[str, Readable]]:
+        """Each stream with a store that has its reading of that window under way, and those of some streams behind it.
+
+        That store reads only this stream, until the next one is asked for. What goes wrong is raised when its turn
+        comes, by the reading. Closing the iterator ends all that is under way.
+        """
         ...
 
 

@@ -6,13 +6,11 @@ lost is recognised by its `putToken` when it is tried again.
 
 from __future__ import annotations
 
-import random
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cached_property, partial
-from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
@@ -21,14 +19,18 @@ import botocore.exceptions
 import msgspec
 from botocore.config import Config
 
-from eventsourcing_kit.errors import IndexNotFound, StoreDamaged, StoreNotFound, StoreUnavailable
-from eventsourcing_kit.record import COLUMNS, LATE_KEY, LATE_KEYS_END, decode, plain_key
+from eventsourcing_kit.errors import StoreDamaged, StoreNotFound, StoreUnavailable
+from eventsourcing_kit.record import COLUMNS, LATE_KEY, LATE_KEYS_END, plain_key
 from eventsourcing_kit.stores.base import BaseStore
-from eventsourcing_kit.stores.pages import TAGS, answer_of, asked, each_page, keep_bodies, page_of, record_of
+from eventsourcing_kit.stores.contract import TableSize
+from eventsourcing_kit.stores.pages import TAGS, answer_of, asked, each_page, items_of, keep_bodies, page_of, record_of
+from eventsourcing_kit.stores.reading import Window
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+    from concurrent.futures import Future
     from contextlib import AbstractContextManager
+    from datetime import datetime
 
     from mypy_boto3_dynamodb.client import DynamoDBClient
 
@@ -37,7 +39,8 @@ if TYPE_CHECKING:
     from eventsourcing_kit.record import Record
     from eventsourcing_kit.snapshot import Snapshot
     from eventsourcing_kit.stores.brief_pages import AskWith
-    from eventsourcing_kit.stores.contract import Outcome
+    from eventsourcing_kit.stores.contract import Outcome, Readable, ScannedPage
+    from eventsourcing_kit.stores.dynamodb_index import CorrelationIndex
     from eventsourcing_kit.stores.dynamodb_snapshots import SnapshotTable
     from eventsourcing_kit.stores.pages import Answer, Key, Page
     from eventsourcing_kit.stores.windows import Ask, Range
@@ -46,19 +49,17 @@ __all__ = ["DynamoDBStore"]
 
 _WINDOWS: Final = 4
 IN_FLIGHT: Final = 8  # puts of one batch under way at once
+_CONNECTIONS: Final = 32  # kept open, for as many readings at once; none is made before it is needed
 _CONFIG: Final = Config(
     connect_timeout=1,
     read_timeout=5,
     retries={"mode": "standard", "total_max_attempts": 5},
-    max_pool_connections=IN_FLIGHT,
+    max_pool_connections=_CONNECTIONS,
     user_agent_extra="eventsourcing_kit",
 )
 _KEY_SCHEMA: Final = (("pk", "HASH"), ("sk", "RANGE"))
 _INDEX: Final = "correlationId"  # the index bears the name of its attribute
 _INDEX_KEY_SCHEMA: Final = ((_INDEX, "HASH"), ("sk", "RANGE"))
-_KEYS_OF_A_BATCH: Final = 100
-_MOST_TRIES: Final = 5  # of a batch of which nothing at all came back
-_LONGEST_PAUSE: Final = 20.0  # seconds, as botocore's
 _LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 
 
@@ -122,7 +123,7 @@ class DynamoDBStore(BaseStore):
     def streams(self, prefix: str = "") -> Iterator[str]:
         found: set[str] = set()
         with self._translated("listing streams"):
-            for item in self._items(self._client.scan, self._scan(), "listing streams"):
+            for item in items_of(self._client.scan, self._scan(), url=self.url, doing="listing streams"):
                 found.add(item["pk"]["S"])
         yield from sorted(stream for stream in found if stream.startswith(prefix))
 
@@ -196,20 +197,27 @@ class DynamoDBStore(BaseStore):
         for events in each_page(self._asking(stream, low, high), self._page_of):
             yield from events
 
-    def _event_rows(self, stream: str, low: str, high: str) -> Iterator[Event]:
-        return self._in_windows(stream, low, high, self._asking_events(stream, low, high), self._page_of)
+    def _event_rows(self, stream: str, low: str, high: str, first: Future[Answer] | None = None) -> Iterator[Event]:
+        return self._in_windows(stream, low, high, self._asking_events(stream, low, high), self._page_of, first)
 
-    def _brief_rows(self, stream: str, low: str, high: str) -> Iterator[Event]:
+    def _brief_rows(self, stream: str, low: str, high: str, first: Future[Answer] | None = None) -> Iterator[Event]:
         from eventsourcing_kit.brief import Rest  # which a function that only appends never loads
         from eventsourcing_kit.stores.brief_pages import BriefPages
 
         rest = Rest(partial(self._rows, stream), high, url=self.url)
         brief = BriefPages(stream, self._asking_events(stream, low, high), rest, url=self.url)
-        return self._in_windows(stream, low, high, brief.ask, brief.page)
+        return self._in_windows(stream, low, high, brief.ask, brief.page, first)
 
     def _in_windows(
-        self, stream: str, low: str, high: str, ask: Ask, read: Callable[[Answer], Page]
+        self,
+        stream: str,
+        low: str,
+        high: str,
+        ask: Ask,
+        read: Callable[[Answer], Page],
+        first: Future[Answer] | None,
     ) -> Iterator[Event]:
+        """`first` is the first page, where it is on its way already."""
         from eventsourcing_kit.stores.windows import pages_in_windows  # as above
 
         def last_key(among: Range) -> str | None:
@@ -218,7 +226,10 @@ class DynamoDBStore(BaseStore):
             items = answer_of(answer, url=self.url, doing="reading")["Items"]
             return str(items[0]["sk"]["S"]) if items else None
 
-        for events in pages_in_windows(ask, read, (low, high), last_key, in_flight=self.in_flight):
+        def asking(key: Key | None, among: Range | None = None) -> Answer:
+            return ask(key, among) if first is None or key is not None or among is not None else first.result()
+
+        for events in pages_in_windows(asking, read, (low, high), last_key, in_flight=self.in_flight):
             yield from events
 
     def _page_of(self, answer: Answer) -> Page:
@@ -254,77 +265,43 @@ class DynamoDBStore(BaseStore):
 
         return past_markers
 
+    def ahead(
+        self, streams: Iterable[str], *, start: datetime | str | None = None, at: datetime | str | None = None
+    ) -> Generator[tuple[str, Readable]]:
+        from eventsourcing_kit.stores.ahead import in_flight  # as above
+
+        window = Window.resolve(start=start, at=at)
+        rows = self._event_rows, self._brief_rows
+        return in_flight(streams, self._asking_events, *rows, window, url=self.url, now=self._clock)
+
+    def scanned(self, segment: int, *, of: int, prefix: str = "") -> Iterator[ScannedPage]:
+        from eventsourcing_kit.stores.segments import scan_request, segment_pages  # as above
+
+        request = scan_request(self.table, segment, of=of, prefix=prefix, limit=self.page_size)
+
+        def ask(key: Key | None) -> Answer:
+            with self._translated("scanning"):
+                return asked(self._client.scan, request if key is None else {**request, "ExclusiveStartKey": key})
+
+        return segment_pages(ask, url=self.url, now=self._clock())
+
+    def measured(self) -> TableSize:
+        with self._translated("describing the table"):
+            found = self._client.describe_table(TableName=self.table)["Table"]
+        billing = found.get("BillingModeSummary", {}).get("BillingMode")
+        return TableSize(found["ItemCount"], found["TableSizeBytes"], billing == "PAY_PER_REQUEST")
+
     def correlations(self) -> Iterator[tuple[str, str, str]]:
-        found: dict[str, list[tuple[str, str]]] = {}
-        for item in self._pages_of_index(self._client.scan, {}):
-            found.setdefault(item[_INDEX]["S"], []).append((item["pk"]["S"], item["sk"]["S"]))
-        for correlation_id in sorted(found):  # by code point, which is the order of bytes in UTF-8
-            for stream, key in found[correlation_id]:
-                yield correlation_id, stream, key
+        return self._index.correlations()
 
     def _correlated(self, correlation_id: str) -> Iterator[Event]:
-        request = {
-            "KeyConditionExpression": f"{_INDEX} = :id",
-            "ExpressionAttributeValues": {":id": {"S": correlation_id}},
-        }
-        keys = ({"pk": item["pk"], "sk": item["sk"]} for item in self._pages_of_index(self._client.query, request))
-        while batch := list(islice(keys, _KEYS_OF_A_BATCH)):
-            yield from self._get(batch)
+        return self._index.correlated(correlation_id)
 
-    def _pages_of_index(self, operation: Callable[..., Any], request: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        request = {"TableName": self.table, "IndexName": _INDEX, **request}
-        doing = "reading the index"
-        with self._translated(doing):
-            try:
-                yield from self._items(operation, request, doing)
-            except botocore.exceptions.ClientError as error:
-                if self._lacks_index(_code(error)):
-                    raise IndexNotFound(self.url, index=_INDEX) from error
-                raise
+    @cached_property
+    def _index(self) -> CorrelationIndex:
+        from eventsourcing_kit.stores.dynamodb_index import CorrelationIndex  # as above
 
-    def _items(self, operation: Callable[..., Any], request: dict[str, Any], doing: str) -> Iterator[dict[str, Any]]:
-        """The items of all pages, as DynamoDB's JSON has them."""
-        while True:
-            page = answer_of(asked(operation, request), url=self.url, doing=doing)
-            yield from page["Items"]
-            if "LastEvaluatedKey" not in page:
-                return
-            request = {**request, "ExclusiveStartKey": page["LastEvaluatedKey"]}
-
-    def _lacks_index(self, code: str) -> bool:
-        """Whether a request to the index, which is sound where there is one, failed for want of it. Servers differ in
-        how they say so; where it sounds as if the table were not there, the table is asked."""
-        if code != "ResourceNotFoundException":
-            return code == "ValidationException"
-        values: Any = {":stream": {"S": "-"}}
-        try:
-            self._client.query(
-                TableName=self.table,
-                KeyConditionExpression="pk = :stream",
-                ExpressionAttributeValues=values,
-                Limit=1,
-            )
-        except botocore.exceptions.ClientError:
-            return False
-        return True
-
-    def _get(self, keys: list[dict[str, Any]]) -> Iterator[Event]:
-        """The items of up to 100 keys. What DynamoDB leaves undone, as it answers 16 MB at most, is asked for again."""
-        tries = 0
-        while keys:
-            with self._translated("reading"):
-                answer = self._client.batch_get_item(RequestItems={self.table: {"Keys": keys, "ConsistentRead": True}})
-            items: list[dict[str, Any]] = answer["Responses"].get(self.table, [])
-            for item in items:
-                yield decode(record_of(item, url=self.url))
-            left: Any = answer.get("UnprocessedKeys", {}).get(self.table, {})
-            keys = left.get("Keys", [])
-            tries = 0 if items else tries + 1
-            if keys and tries == _MOST_TRIES:
-                raise StoreUnavailable(self.url, code=f"nothing came back in {tries} tries", doing="reading")
-            if keys and not items:
-                # botocore tries again what fails. Where all keys stay undone the call succeeds, so the pause is ours.
-                self._sleep(min(_LONGEST_PAUSE, random.random() * 2**tries))  # noqa: S311 - no secret
+        return CorrelationIndex(self._client, self.table, url=self.url, translated=self._translated, sleep=self._sleep)
 
     def create_snapshots_table(self) -> None:
         self._snapshots.create()

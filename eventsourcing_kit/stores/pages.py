@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     Key = dict[str, dict[str, str]]
     Answer = dict[str, Any]
+    Item = dict[str, Any]
     Ask = Callable[[Key | None], Answer]
 
 __all__ = [
@@ -46,6 +47,7 @@ __all__ = [
     "asked",
     "body_of",
     "each_page",
+    "items_of",
     "keep_bodies",
     "key_at_end",
     "page_of",
@@ -123,6 +125,16 @@ def page_of(answer: Answer, *, url: str) -> Page:
 def answer_of(answer: Answer, *, url: str, doing: str) -> Answer:
     """An answer as botocore would have parsed it, but for bytes, which are in base64. Raises StoreUnavailable."""
     return _unpacked(answer, body_of(answer, url, doing), url, doing)
+
+
+def items_of(operation: Callable[..., Any], request: dict[str, Any], *, url: str, doing: str) -> Iterator[Item]:
+    """The items of all pages, as DynamoDB's JSON has them. Raises as the client does, and StoreUnavailable."""
+    while True:
+        page = answer_of(asked(operation, request), url=url, doing=doing)
+        yield from page["Items"]
+        if "LastEvaluatedKey" not in page:
+            return
+        request = {**request, "ExclusiveStartKey": page["LastEvaluatedKey"]}
 
 
 def body_of(answer: Answer, url: str, doing: str) -> bytes | None:
@@ -262,6 +274,7 @@ def pages_from(
         ahead = None if end is None else sending.send(ask, end)
         content, key = read(answer)
         yield content
+        del content  # or there would be two at a time, while the next one is decoded
         if key is None:
             return
         answer = ahead.result() if ahead is not None and key == end else ask(key)

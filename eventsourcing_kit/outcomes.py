@@ -1,0 +1,105 @@
+"""Outcomes: what became of the rebuild of a stream, its state or why there is none; also as a frame, in which it goes
+from one process to another or waits in a file."""
+
+from __future__ import annotations
+
+from dataclasses import astuple, dataclass, field
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple
+
+from typing_extensions import TypeVar
+
+from eventsourcing_kit.carried import error_of
+from eventsourcing_kit.errors import InvalidProjection
+from eventsourcing_kit.event import Event, stored_fields
+from eventsourcing_kit.faithful import is_same
+from eventsourcing_kit.frames.showing import rebuilt_html, rebuilt_text
+from eventsourcing_kit.moment import to_datetime
+from eventsourcing_kit.watching import RebuildWarning
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from eventsourcing_kit.errors import EventSourcingError
+    from eventsourcing_kit.projection import Projection
+    from eventsourcing_kit.resuming import SnapshotUsed
+
+__all__ = ["Rebuilt", "StreamFailure", "outcome_of", "to_frame"]
+
+Result = TypeVar("Result", default=Any)
+
+
+@dataclass(frozen=True, repr=False)
+class Rebuilt(Generic[Result]):
+    """A state, and what it is worth."""
+
+    state: Result
+    stream: str
+    projection: str
+    version: int
+    at_ns: int | None
+    known_at_ns: int | None
+    events: int  # how many were folded
+    last: Event | None  # the last event folded
+    complete: bool  # False where the beginning has expired
+    warnings: tuple[RebuildWarning, ...] = field(default=())
+    snapshot: SnapshotUsed | None = field(default=None, compare=False)  # where the fold began; None: at the beginning
+
+    @property
+    def at(self) -> datetime | None:
+        """The moment of the state, floored to the microsecond; None where all events were folded."""
+        return None if self.at_ns is None else to_datetime(self.at_ns)
+
+    @property
+    def known_at(self) -> datetime | None:
+        """When it was known so, floored to the microsecond; None for what is known now."""
+        return None if self.known_at_ns is None else to_datetime(self.known_at_ns)
+
+    def __repr__(self) -> str:
+        return rebuilt_text(self)
+
+    def _repr_html_(self) -> str:
+        return rebuilt_html(self)
+
+
+class StreamFailure(NamedTuple):
+    """A stream that could not be rebuilt, and why."""
+
+    stream: str
+    error: EventSourcingError
+
+
+def to_frame(projection: Projection[Any, Result], rebuilt: Rebuilt[Result]) -> list[Any]:
+    """An answer for another process. Raises InvalidProjection where JSON does not bring the state back as it is."""
+    text = projection.to_json(rebuilt.state)
+    if not is_same(rebuilt.state, projection.from_json(text)):
+        reason = (
+            f"the state of stream '{rebuilt.stream}' does not come back from JSON as it was, so that no other process "
+            "can hand it over: declare its type, or take workers=1"
+        )
+        raise InvalidProjection(projection.name, reason)
+    moments = [None if ns is None else str(ns) for ns in (rebuilt.at_ns, rebuilt.known_at_ns)]  # wider than 64 bits
+    last = None if rebuilt.last is None else stored_fields(rebuilt.last)
+    warnings = [astuple(warning) for warning in rebuilt.warnings]
+    return ["state", rebuilt.stream, text, *moments, rebuilt.events, last, rebuilt.complete, warnings]
+
+
+def outcome_of(projection: Projection[Any, Result], frame: list[Any]) -> Rebuilt[Result] | StreamFailure:
+    """What a frame says: a state, or why there is none."""
+    kind, *facts = frame
+    return _from_frame(projection, facts) if kind == "state" else StreamFailure(facts[0], error_of(facts[1]))
+
+
+def _from_frame(projection: Projection[Any, Result], frame: list[Any]) -> Rebuilt[Result]:
+    stream, text, at_ns, known_at_ns, events, last, complete, warnings = frame
+    return Rebuilt(
+        state=projection.from_json(text),
+        stream=stream,
+        projection=projection.name,
+        version=projection.version,
+        at_ns=None if at_ns is None else int(at_ns),
+        known_at_ns=None if known_at_ns is None else int(known_at_ns),
+        events=events,
+        last=None if last is None else Event(*last),
+        complete=complete,
+        warnings=tuple(RebuildWarning(kind, count, message, tuple(keys)) for kind, count, message, keys in warnings),
+    )
