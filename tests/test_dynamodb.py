@@ -221,7 +221,7 @@ def test_a_long_stream_is_asked_for_page_by_page(
     proxied.in_flight = 1
     reading = proxied.read("order-17")
     next(reading)
-    assert len(proxy.asked) <= 2  # the next page may be under way
+    assert len(proxy.asked) <= 3  # a page has eleven, the first block sixteen; and one more may be under way
     assert len(list(reading)) == 39
     assert len(proxy.asked) == 4
 

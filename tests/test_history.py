@@ -108,7 +108,7 @@ def test_memory_does_not_grow_with_a_history(memory: BaseStore) -> None:
     flat = Projection("flat", initial=int)
     flat.on("Paid")(lambda state, event: state + 1)
     peak("order-17")
-    assert peak("long") < peak("order-17") + 300_000
+    assert peak("long") < peak("order-17") + 800_000  # some blocks of events; all 3,000 take 3 MB
 
 
 def test_diff_restores_the_types_that_the_state_declares(memory: BaseStore) -> None:

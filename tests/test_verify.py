@@ -262,7 +262,8 @@ def test_pages_of_other_sizes_are_read_where_a_store_has_pages(dynamodb_url: str
         store.append_many(counted("a", count=11))
         verification = verify(clean, store, changes=["page size"])
         assert verification.ok
-        assert [asked.get("Limit") for operation, asked in proxy.asked if operation == "Query"] == [None, *[3] * 4, 100]
+        limits = [asked.get("Limit") for operation, asked in proxy.asked if operation == "Query"]
+        assert [limit for limit in limits if limit != 1] == [None, *[3] * 4, 100]  # 1: where does a long stream end?
         assert [each.detail for each in verification.variants] == ["3 events to a page", "100 events to a page"]
         assert [each.skipped for each in verification.variants] == [None, None]
 
