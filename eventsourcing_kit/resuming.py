@@ -54,10 +54,8 @@ table that is restored to an earlier time: delete its snapshots then. Stores wit
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import sys
-from bisect import bisect_right
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import islice
@@ -69,9 +67,9 @@ from typing_extensions import TypeVar
 from eventsourcing_kit.errors import InvalidOption, StoreError
 from eventsourcing_kit.faithful import is_same
 from eventsourcing_kit.fingerprint import NoFingerprint, fingerprint
+from eventsourcing_kit.markers import Markers
 from eventsourcing_kit.moment import KEY_TIME_LENGTH, from_rfc3339, to_canonical, to_microseconds
 from eventsourcing_kit.projection import Folded
-from eventsourcing_kit.record import LATE_KEY
 from eventsourcing_kit.snapshot import FORMAT, Facts, Identity, Seen, Snapshot, fits
 from eventsourcing_kit.stores.contract import Snapshotting
 
@@ -94,7 +92,6 @@ ROOM: Final = timedelta(hours=24)  # what clocks may differ by and puts may take
 
 _AUTO: Final = 1_000  # events between two snapshots, at least;
 _BYTES_AN_EVENT: Final = 100  # and so many that their JSON is worth that of the state
-_MOST_MARKERS: Final = 10_000  # beyond that the events themselves are as cheap to read
 _TRIES: Final = 8  # snapshots that are looked at before those behind a late event are left out at one go
 _HELD: Final = 64  # snapshots that wait to be saved together
 
@@ -179,34 +176,6 @@ def identity_of(projection: Projection[Any, Any]) -> Identity:
     )
 
 
-class _Markers:
-    """Markers of late events, as they were at one instant, in the order of their events' moments."""
-
-    def __init__(self, store: Snapshotting, stream: str, since: str) -> None:
-        first_expires, late = store.bookkeeping(stream, late_since=since)
-        rows = list(islice(late, _MOST_MARKERS + 1))
-        self.are_too_many = len(rows) > _MOST_MARKERS
-        self.is_expired = first_expires is not None and first_expires * 1_000_000_000 <= store.now()
-        found = sorted((_time_of(row.key), row.key, row.digest or "") for row in rows)
-        self.times = [time for time, _, _ in found]
-        self.digests = {digest: time for time, _, digest in found}
-        self._sums: list[str] = []
-        total = hashlib.sha256()
-        for _, key, _ in found:
-            total.update(key.encode() + b"\0")
-            self._sums.append(total.hexdigest())
-
-    def up_to(self, time: str) -> Seen:
-        """Those whose events lie at or before a time, spelled as in a key: how many, and a digest over their keys."""
-        count = bisect_right(self.times, time)
-        return Seen(count, (self._sums[count - 1],)) if count else Seen()
-
-
-def _time_of(key: str) -> str:
-    """The time of the event that a marker is for."""
-    return key[len(LATE_KEY) :].partition("#")[2][:KEY_TIME_LENGTH]
-
-
 def _back(taken: str) -> str:
     """Since when markers count for a snapshot."""
     return to_microseconds(from_rfc3339(taken) - _ns(ROOM))
@@ -258,7 +227,7 @@ class Course(Generic[Result]):
         self._taking = self._span.known_at_ns is None
         self._waiting: list[Snapshot] = []
         # Before the reading begins: of an atomic store it has the events of all of these.
-        self._known = _Markers(self._store, self._span.stream, _back(self._taken)) if self._taking else None
+        self._known = Markers(self._store, self._span.stream, _back(self._taken)) if self._taking else None
         self._pending: dict[str, str] = {}
         if self._known is not None:
             self._taking = not (self._known.are_too_many or self._known.is_expired)
@@ -284,7 +253,7 @@ class Course(Generic[Result]):
                     return None
                 if facts.taken > self._taken or (known is not None and facts.recorded > known):
                     continue
-                markers = _Markers(self._store, stream, _back(facts.taken))
+                markers = Markers(self._store, stream, _back(facts.taken))
                 if markers.is_expired:
                     return None
                 if _fits_to(facts, markers):
@@ -376,7 +345,7 @@ class Course(Generic[Result]):
     def _check(self, start: _Start[Result], reading: Reading) -> None:
         """Once more, now that the fold is done."""
         facts = start.facts
-        markers = _Markers(self._store, self._span.stream, _back(facts.taken))
+        markers = Markers(self._store, self._span.stream, _back(facts.taken))
         expired = start.expires is not None and start.expires * 1_000_000_000 <= self._store.now()
         if reading.expired_since is not None or markers.is_expired or expired:
             raise Unfit("the stream's beginning has expired")
@@ -480,6 +449,6 @@ def _facts_of(snapshot: Snapshot, stream: str, identity: Identity) -> Facts | No
     return facts if facts is not None and snapshot.pk == stream and facts.identity == identity else None
 
 
-def _fits_to(facts: Facts, markers: _Markers) -> bool:
+def _fits_to(facts: Facts, markers: Markers) -> bool:
     """Whether no event has come at or before the snapshot's moment since it was taken."""
     return not markers.are_too_many and markers.up_to(facts.moment[:23] + "Z") == facts.markers

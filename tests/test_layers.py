@@ -32,6 +32,7 @@ ROWS = [
         "span",
         "stores.facade",
         "stores.segments",
+        "markers",
         "stores.brief_pages",
         "stores.sqlite_snapshots",
         "stores.dynamodb_index",
