@@ -30,13 +30,14 @@ if TYPE_CHECKING:
     from eventsourcing_kit.jobs.publishing import ViewCheck, check_view, publish
     from eventsourcing_kit.jobs.reading import ViewReading, read_view
     from eventsourcing_kit.jobs.view import View
+    from eventsourcing_kit.outcomes import Rebuilt
     from eventsourcing_kit.projection import Projection
     from eventsourcing_kit.questions.bisect import Bisection, bisect
     from eventsourcing_kit.questions.blame import Blame, blame
     from eventsourcing_kit.questions.diff import Diff, diff
     from eventsourcing_kit.questions.history import History, history
     from eventsourcing_kit.questions.revisions import Revisions, revisions
-    from eventsourcing_kit.rebuilding import Rebuilt, rebuild, rebuild_all
+    from eventsourcing_kit.rebuilding import rebuild, rebuild_all
     from eventsourcing_kit.stores import open_store
     from eventsourcing_kit.trails import SimilarTrails, Trail, similar_trails, trail
     from eventsourcing_kit.upcast import Upcasters
@@ -94,7 +95,7 @@ _PLACES = {
     "Upcasters": "upcast",
     "rebuild": "rebuilding",
     "rebuild_all": "rebuilding",
-    "Rebuilt": "rebuilding",
+    "Rebuilt": "outcomes",
     "estimate": "costs",
     "Estimate": "costs",
     "rebuild_job": "jobs.folder",

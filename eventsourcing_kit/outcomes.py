@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple
 
 from typing_extensions import TypeVar
 
-from eventsourcing_kit.carried import error_of
+from eventsourcing_kit.carried import error_of, facts_of
 from eventsourcing_kit.errors import InvalidProjection
 from eventsourcing_kit.event import Event, stored_fields
 from eventsourcing_kit.faithful import is_same
@@ -68,8 +68,11 @@ class StreamFailure(NamedTuple):
     error: EventSourcingError
 
 
-def to_frame(projection: Projection[Any, Result], rebuilt: Rebuilt[Result]) -> list[Any]:
-    """An answer for another process. Raises InvalidProjection where JSON does not bring the state back as it is."""
+def to_frame(projection: Projection[Any, Result], outcome: Rebuilt[Result] | StreamFailure) -> list[Any]:
+    """An outcome for another process. Raises InvalidProjection where JSON does not bring the state back as it is."""
+    if isinstance(outcome, StreamFailure):
+        return ["failed", outcome.stream, facts_of(outcome.error)]
+    rebuilt = outcome
     text = projection.to_json(rebuilt.state)
     if not is_same(rebuilt.state, projection.from_json(text)):
         reason = (

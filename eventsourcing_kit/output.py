@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from eventsourcing_kit.errors import InvalidOption, InvalidProjection
 from eventsourcing_kit.inert import inert_json
 from eventsourcing_kit.moment import to_canonical
-from eventsourcing_kit.rebuilding import StreamFailure
+from eventsourcing_kit.outcomes import StreamFailure
 from eventsourcing_kit.wholefile import whole_file
 
 if TYPE_CHECKING:
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     import pyarrow as pa  # type: ignore[import-untyped]
 
+    from eventsourcing_kit.outcomes import Rebuilt
     from eventsourcing_kit.projection import Projection
-    from eventsourcing_kit.rebuilding import Rebuilt
 
 __all__ = ["FORMATS", "check_output", "state_json", "to_json", "write", "write_jsonl", "write_parquet"]
 

@@ -25,7 +25,7 @@ from eventsourcing_kit.outcomes import Rebuilt, StreamFailure, outcome_of, to_fr
 from eventsourcing_kit.progress import watched
 from eventsourcing_kit.scanning import SEGMENTS, Passed, can_scan, in_order, passing, read_ahead, segments_for
 from eventsourcing_kit.span import Span, exact
-from eventsourcing_kit.watching import RebuildWarning, Watch, damaged, incomplete, skipped
+from eventsourcing_kit.watching import Watch, damaged, incomplete, skipped
 from eventsourcing_kit.workers import Question, Segments, Task, Workers, check_workers, code_of, shares
 
 if TYPE_CHECKING:
@@ -37,17 +37,8 @@ if TYPE_CHECKING:
     from eventsourcing_kit.scanning import Way
     from eventsourcing_kit.stores.contract import Readable, Reading, Scanning
 
-__all__ = [
-    "OF_ONE_STREAM",
-    "RebuildWarning",
-    "Rebuilt",
-    "Several",
-    "StreamFailure",
-    "outcome_of",
-    "rebuild",
-    "rebuild_all",
-    "to_frame",
-]
+__all__ = ["OF_ONE_STREAM", "Several", "rebuild", "rebuild_all"]
+
 
 Result = TypeVar("Result", default=Any)
 
@@ -201,9 +192,8 @@ def rebuild_all(
     now = clock()
     at, known_at, start = (exact(value, tz=tz, now=now) for value in (at, known_at, start))
     failed: list[StreamFailure] = [] if failures is None else failures
-    resuming = _resuming(projection, store, snapshots, now)
     asked = Question(now, at, known_at, start, allow_incomplete, on_error, snapshots)
-    several = Several(projection, store, asked, workers, resuming, clock)
+    several = Several.of(projection, store, asked, workers=workers, clock=clock)
     if can_scan(way, store, streams, asked):
         outcomes = several.in_one_pass(streams if isinstance(streams, str) else "")
     else:
@@ -235,8 +225,22 @@ class Several(Generic[Result]):
     resuming: Resuming[Result] | None
     clock: Callable[[], int]
 
+    @classmethod
+    def of(
+        cls,
+        projection: Projection[Any, Result],
+        store: Readable,
+        asked: Question,
+        *,
+        workers: int = 1,
+        clock: Callable[[], int] | None = None,
+    ) -> Several[Result]:
+        """Without a clock, it is the moment of the question for all streams. Raises as `rebuild` for snapshots."""
+        resuming = _resuming(projection, store, asked.snapshots, asked.now)
+        return cls(projection, store, asked, workers, resuming, clock or (lambda: asked.now))
+
     def one_by_one(self, names: Iterable[str]) -> Generator[Rebuilt[Result] | StreamFailure]:
-        return self._here(names) if self.workers == 1 else self._elsewhere(names)
+        return self.here(names) if self.workers == 1 else self._elsewhere(names)
 
     def in_one_pass(self, prefix: str) -> Generator[Rebuilt[Result] | StreamFailure]:
         """As `one_by_one` over all streams with a prefix, in their order."""
@@ -261,15 +265,18 @@ class Several(Generic[Result]):
         where a state can not be handed over, and FoldCrashed where a process died."""
         return self._passed_here(prefix) if self.workers == 1 else self._passed_elsewhere(prefix)
 
-    def _here(self, names: Iterable[str]) -> Generator[Rebuilt[Result] | StreamFailure]:
+    def here(self, names: Iterable[str]) -> Generator[Rebuilt[Result] | StreamFailure]:
+        """One after another in this process, read ahead where the store is far away."""
         with closing(read_ahead(self.store, names, self.asked)) as streams:
             for stream, store in streams:
-                try:
-                    rebuilt = self._rebuilt(store, stream)
-                except OF_ONE_STREAM as error:
-                    yield StreamFailure(stream, error)
-                else:
-                    yield rebuilt
+                yield self.outcome(stream, store)
+
+    def outcome(self, stream: str, store: Readable | None = None) -> Rebuilt[Result] | StreamFailure:
+        """That of one stream, read from its own store or from one that has it. Raises what is not about the stream."""
+        try:
+            return self._rebuilt(store or self.store, stream)
+        except OF_ONE_STREAM as error:
+            return StreamFailure(stream, error)
 
     def _rebuilt(self, store: Readable, stream: str) -> Rebuilt[Result]:
         asked, now = self.asked, self.clock()

@@ -27,6 +27,7 @@ from eventsourcing_kit.moment import KEY_TIME_LENGTH, is_key_time, to_canonical,
 __all__ = [
     "COLUMNS",
     "COMPRESS_ABOVE",
+    "BOOKKEEPING_END",
     "HEAD_KEY",
     "LATE_AFTER",
     "LATE_KEY",
@@ -64,6 +65,7 @@ MAX_CORRELATION: Final = 2_048  # the partition key of the index by correlation 
 COMPRESS_ABOVE: Final = 100 * 1024
 
 HEAD_KEY: Final = "#head"
+BOOKKEEPING_END: Final = "#~"  # behind all keys of bookkeeping, and before those of events
 LATE_KEY: Final = "#late#"  # what the key of a marker of a late event begins with
 LATE_KEYS_END: Final = LATE_KEY + "~"  # behind the keys of all markers, and before those of events
 LATE_AFTER: Final = timedelta(hours=24)  # an event recorded later than this behind its moment is called late

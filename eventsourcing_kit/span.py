@@ -151,8 +151,6 @@ class Span:
             self._check(reading, asked_by, allow_incomplete=allow_incomplete)
 
     def _was_known(self) -> Callable[[Event], bool]:
-        if self.known_at_ns is None:
-            return lambda _: True
         was_recorded = self.was_recorded()
         return lambda event: was_recorded(event.recorded_at_text)
 

@@ -14,6 +14,7 @@ import apsw
 import msgspec
 
 from eventsourcing_kit.errors import StoreUnavailable
+from eventsourcing_kit.stores.sqlite import error_code
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -92,9 +93,7 @@ class Held:
         try:
             yield
         except apsw.Error as error:
-            codes: Any = apsw.mapping_extended_result_codes | apsw.mapping_result_codes
-            code = str(codes.get(getattr(error, "extendedresult", None), None) or type(error).__name__)
-            raise StoreUnavailable(self._url, code=code, doing="keeping answers in a file") from error
+            raise StoreUnavailable(self._url, code=error_code(error), doing="keeping answers in a file") from error
 
 
 class Spool(Held):

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 
 ROWS = [
     {"errors", "faithful", "fingerprint", "inert", "moment", "needs", "processes", "progress", "wholefile", "words"},
-    {"carried", "checks", "event", "lines", "patches", "spool", "times"},
+    {"carried", "checks", "event", "lines", "patches", "times"},
     {"blocks", "brief", "record", "models", "places", "upcast"},
     {
         "snapshot",
@@ -42,7 +42,7 @@ ROWS = [
     {"frames"},
     {"projection", "stores.base"},
     {"importable", "stores.sqlite", "stores.dynamodb"},
-    {"stores", "resuming", "watching", "workers"},
+    {"stores", "resuming", "spool", "watching", "workers"},
     {"outcomes", "scanning"},
     {"rebuilding", "catalog", "costs", "doctor", "migrate", "redrive", "tidying"},
     {"questions", "trails"},

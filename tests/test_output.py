@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from eventsourcing_kit import Rebuilt
-    from eventsourcing_kit.rebuilding import StreamFailure
+    from eventsourcing_kit.outcomes import StreamFailure
     from eventsourcing_kit.stores.base import BaseStore
 
 

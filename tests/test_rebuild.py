@@ -9,9 +9,10 @@ from freezegun import freeze_time
 
 from eventsourcing_kit import Event, Projection, open_store, rebuild, rebuild_all
 from eventsourcing_kit.errors import FoldFailed, IncompleteStream, InvalidMoment, RebuildsFailed, StoreNotFound
-from eventsourcing_kit.rebuilding import RebuildWarning, StreamFailure
+from eventsourcing_kit.outcomes import StreamFailure
 from eventsourcing_kit.stores.base import BaseStore
 from eventsourcing_kit.testing import Clock, event
+from eventsourcing_kit.watching import RebuildWarning
 
 NOW = "2026-03-10T00:00:00Z"
 

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from eventsourcing_kit import Event
-    from eventsourcing_kit.rebuilding import StreamFailure
+    from eventsourcing_kit.outcomes import StreamFailure
     from eventsourcing_kit.stores.base import BaseStore
 
 NOW: Final = "2026-03-10T00:00:00.000000Z"

@@ -22,8 +22,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from eventsourcing_kit import Event, Projection, open_store, rebuild
 from eventsourcing_kit.errors import EventExpired, EventSourcingError, FoldFailed
 from eventsourcing_kit.moment import from_rfc3339, to_canonical, to_microseconds
+from eventsourcing_kit.outcomes import Rebuilt
 from eventsourcing_kit.output import to_json
-from eventsourcing_kit.rebuilding import Rebuilt
 from eventsourcing_kit.testing import Clock, event
 
 if TYPE_CHECKING:

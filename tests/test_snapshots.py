@@ -27,7 +27,7 @@ from eventsourcing_kit.testing import Clock, event
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from eventsourcing_kit.rebuilding import Rebuilt
+    from eventsourcing_kit.outcomes import Rebuilt
 
 HOUR = 3_600_000_000_000
 BEGIN = from_rfc3339("2026-03-01T00:00:00Z")

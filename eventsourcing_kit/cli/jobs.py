@@ -23,7 +23,7 @@ from eventsourcing_kit.trails.duration import duration
 if TYPE_CHECKING:
     from eventsourcing_kit.jobs.manifest import Manifest
     from eventsourcing_kit.jobs.view import View
-    from eventsourcing_kit.rebuilding import StreamFailure
+    from eventsourcing_kit.outcomes import StreamFailure
 
 __all__ = [
     "IntoOption",

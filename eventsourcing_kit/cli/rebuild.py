@@ -43,15 +43,16 @@ from eventsourcing_kit.cli.window import Window
 from eventsourcing_kit.errors import InvalidProjection
 from eventsourcing_kit.jobs.manifest import PART_STREAMS
 from eventsourcing_kit.moment import to_canonical
-from eventsourcing_kit.rebuilding import StreamFailure, rebuild_all
+from eventsourcing_kit.outcomes import StreamFailure
+from eventsourcing_kit.rebuilding import rebuild_all
 from eventsourcing_kit.resuming import gap_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from eventsourcing_kit.outcomes import Rebuilt
     from eventsourcing_kit.progress import Progress
     from eventsourcing_kit.projection import Projection
-    from eventsourcing_kit.rebuilding import Rebuilt
     from eventsourcing_kit.resuming import Saving
 
 __all__ = ["chosen_streams", "rebuild"]

@@ -15,8 +15,8 @@ from eventsourcing_kit.stores.url import parse_url
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from eventsourcing_kit.outcomes import Rebuilt
     from eventsourcing_kit.projection import Projection
-    from eventsourcing_kit.rebuilding import Rebuilt
     from eventsourcing_kit.stores.contract import Counts, Readable
 
     Say = Callable[[str], None]

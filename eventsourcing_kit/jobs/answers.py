@@ -10,14 +10,14 @@ from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from eventsourcing_kit.errors import FoldCrashed, InvalidProjection
-from eventsourcing_kit.rebuilding import outcome_of
+from eventsourcing_kit.outcomes import outcome_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from eventsourcing_kit.jobs.parts import Asked
-    from eventsourcing_kit.rebuilding import Rebuilt, Several, StreamFailure
+    from eventsourcing_kit.outcomes import Rebuilt, StreamFailure
+    from eventsourcing_kit.rebuilding import Several
 
     Outcomes = Iterator[Rebuilt[Any] | StreamFailure]
 
@@ -53,7 +53,7 @@ def _streams(folder: Path, url: str) -> Iterator[str]:
 
 
 @contextmanager
-def known_outcomes(folder: Path, asked: Asked) -> Iterator[Callable[[list[str]], Outcomes] | None]:
+def known_outcomes(folder: Path, several: Several[Any]) -> Iterator[Callable[[list[str]], Outcomes] | None]:
     """What gives the outcomes of streams of the pass; None where there was none. Those in which something was odd are
     rebuilt by themselves."""
     if not (folder / _ANSWERS).exists():
@@ -61,12 +61,12 @@ def known_outcomes(folder: Path, asked: Asked) -> Iterator[Callable[[list[str]],
         return
     from eventsourcing_kit.spool import Held  # as above
 
-    with Held(asked.store.url, folder / _ANSWERS) as held:
+    with Held(several.store.url, folder / _ANSWERS) as held:
 
         def outcomes(streams: list[str]) -> Outcomes:
             for stream in streams:
                 frame = held.frame(stream)
-                yield asked.outcome(stream) if frame is None else outcome_of(asked.projection, frame)
+                yield several.outcome(stream) if frame is None else outcome_of(several.projection, frame)
 
         yield outcomes
 

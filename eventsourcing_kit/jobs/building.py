@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from eventsourcing_kit.jobs.view import Target
+    from eventsourcing_kit.outcomes import Rebuilt
     from eventsourcing_kit.projection import Projection
-    from eventsourcing_kit.rebuilding import Rebuilt
 
 __all__ = ["Build", "create_view_table", "target_at"]
 

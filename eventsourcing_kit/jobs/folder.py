@@ -38,7 +38,7 @@ from eventsourcing_kit.jobs.manifest import (
     read_manifest,
     write_manifest,
 )
-from eventsourcing_kit.jobs.parts import Asked, Part
+from eventsourcing_kit.jobs.parts import Part, write_part
 from eventsourcing_kit.moment import from_rfc3339, to_canonical
 from eventsourcing_kit.output import check_output
 from eventsourcing_kit.rebuilding import Several
@@ -127,7 +127,7 @@ def rebuild_job(
         _check_empty(folder)
     question = _question(asked)
     scan = can_scan(way, store, streams, question)
-    one_pass = Several(projection, store, question, workers, None, lambda: now) if scan else None
+    one_pass = Several.of(projection, store, question, workers=workers) if scan else None
     before = _before(folder, projection, asked) if resume else None
     folder.mkdir(parents=True, exist_ok=True)
     with journal(folder) as log:
@@ -213,14 +213,14 @@ def _made(
         if number not in there
     )
     with as_it_began(store, question.now) as reading:
-        asked = Asked(projection, reading, question)
-        with known_outcomes(folder, asked) as outcomes:
+        several = Several.of(projection, reading, question)
+        with known_outcomes(folder, several) as outcomes:
             if workers > 1 and outcomes is None:
                 crew = Workers(projection, store, question, count=workers, code=manifest.fingerprint)
                 yield from _by(crew, tasks, tell)
                 return
             for number, task in tasks:
-                yield number, asked.write(task.part or b"", task.streams, tell, outcomes)
+                yield number, write_part(several, task.part or b"", task.streams, tell, outcomes)
 
 
 def _by(crew: Workers, tasks: Iterator[tuple[int, Task]], tell: Callable[[str], object]) -> Generator[tuple[int, Part]]:

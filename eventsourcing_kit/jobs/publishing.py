@@ -20,7 +20,7 @@ from eventsourcing_kit.jobs.asking import absolute_url, as_it_began, known_when,
 from eventsourcing_kit.jobs.building import Build, target_at
 from eventsourcing_kit.jobs.view import Begun
 from eventsourcing_kit.moment import from_rfc3339, to_canonical
-from eventsourcing_kit.rebuilding import StreamFailure, rebuild_all
+from eventsourcing_kit.rebuilding import rebuild_all
 from eventsourcing_kit.span import exact
 from eventsourcing_kit.stores.url import parse_url
 from eventsourcing_kit.verifying.pointers import differing
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from eventsourcing_kit.jobs.view import View
+    from eventsourcing_kit.outcomes import StreamFailure
     from eventsourcing_kit.projection import Projection
     from eventsourcing_kit.stores.contract import Readable
 

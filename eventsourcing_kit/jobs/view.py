@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from contextlib import AbstractContextManager
 
+    from eventsourcing_kit.outcomes import Rebuilt
     from eventsourcing_kit.projection import Projection
-    from eventsourcing_kit.rebuilding import Rebuilt
 
 __all__ = ["Begun", "Row", "Shown", "Target", "View"]
 

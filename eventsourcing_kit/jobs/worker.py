@@ -16,7 +16,12 @@ import msgspec
 
 from eventsourcing_kit.carried import facts_of
 from eventsourcing_kit.errors import EventSourcingError, InvalidProjection
+from eventsourcing_kit.jobs.parts import write_part
+from eventsourcing_kit.outcomes import to_frame
 from eventsourcing_kit.processes import frames, write_frame
+from eventsourcing_kit.rebuilding import Several
+from eventsourcing_kit.scanning import passing
+from eventsourcing_kit.stores import open_store
 from eventsourcing_kit.workers import Segments, Setup, Task, code_of
 
 if TYPE_CHECKING:
@@ -74,11 +79,8 @@ def _listen(heard: Iterator[list[Any]], tasks: Queue[Task | None]) -> None:
 class _Work:
     def __init__(self, setup: Setup, answers: BinaryIO) -> None:
         projection = _load(setup)
-        from eventsourcing_kit.jobs.parts import Asked  # what it loads was not needed before
-        from eventsourcing_kit.stores import open_store
-
         now = setup.question.now
-        self._asked = Asked(projection, open_store(setup.store, clock=lambda: now), setup.question)
+        self._several = Several.of(projection, open_store(setup.store, clock=lambda: now), setup.question)
         self._answers = answers
 
     def do(self, task: Task) -> None:
@@ -86,20 +88,18 @@ class _Work:
             self._scan(task.segments)
             self._say("end")
         elif task.part is None:
-            for outcome in self._asked.outcomes(task.streams):
-                self._say(*self._asked.frame(outcome))
+            for outcome in self._several.here(task.streams):
+                self._say(*to_frame(self._several.projection, outcome))
             self._say("end")
         else:
-            facts = self._asked.write(task.part, task.streams, lambda stream: self._say("done", stream))
+            facts = write_part(self._several, task.part, task.streams, lambda stream: self._say("done", stream))
             self._say("end", facts)
 
     def _scan(self, segments: Segments) -> None:
-        from eventsourcing_kit.scanning import passing  # which few tasks need
-
         def fold(store: Readable, stream: str) -> list[Any]:
-            return self._asked.frame(self._asked._replace(store=store).outcome(stream))
+            return to_frame(self._several.projection, self._several.outcome(stream, store))
 
-        store: Any = self._asked.store  # one that can be scanned, or there would be no such task
+        store: Any = self._several.store  # one that can be scanned, or there would be no such task
         for passed in passing(store, fold, segments=segments.numbers, of=segments.of, prefix=segments.prefix):
             self._say("passed", *passed)
 

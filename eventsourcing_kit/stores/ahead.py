@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from eventsourcing_kit.record import HEAD_KEY
 from eventsourcing_kit.stores.facade import Facade
 
 if TYPE_CHECKING:
@@ -52,7 +51,7 @@ def in_flight(
         return rows
 
     facade = Facade(rows_of(whole), url=url, now=now, brief=rows_of(brief))
-    ranges = list(_ranges(window))
+    ranges = list(window.ranges())
     remaining = iter(streams)
     waiting: deque[_Begun] = deque()
     with _Crew(IN_FLIGHT) as pool:
@@ -67,16 +66,6 @@ def in_flight(
             current = waiting.popleft()
             begin(1)
             yield current.stream, facade
-
-
-def _ranges(window: Window) -> Iterator[tuple[str, str]]:
-    """The ranges of keys that `StreamReading` asks for."""
-    if window.start is None:
-        yield window.low, window.high
-        return
-    yield "#", HEAD_KEY
-    if window.low <= window.high:
-        yield window.low, window.high
 
 
 class _Crew(ThreadPoolExecutor):

@@ -15,8 +15,8 @@ from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeVar
 
 from eventsourcing_kit.event import UNREADABLE, Event
-from eventsourcing_kit.record import HEAD_KEY, order
-from eventsourcing_kit.stores.reading import BOOKKEEPING, FIRST_TIME, TIME_LENGTH, StreamReading, are_live, runs
+from eventsourcing_kit.record import order
+from eventsourcing_kit.stores.reading import FIRST_TIME, TIME_LENGTH, StreamReading, are_live, runs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -115,7 +115,8 @@ def read_columns(
         yield from ordinary(rows)
         return
     first, last = window.times
-    for block in _whole_milliseconds(_rows(rows, stream, window), at_once):
+    all_rows = chain.from_iterable(rows(stream, low, high) for low, high in window.ranges())
+    for block in _whole_milliseconds(all_rows, at_once):
         times = [row[_KEY][:TIME_LENGTH] for row in block]
         # Keys below the first time are bookkeeping, or foreign; at the ends of the window full moments decide.
         begin = bisect_right(times, max(first, FIRST_TIME))
@@ -128,13 +129,6 @@ def read_columns(
             yield from ordinary(among(inside)) if usual is None else (usual,)
         if end < len(block):
             yield from ordinary(among(block[end:]))
-
-
-def _rows(rows: RowsOf, stream: str, window: Window) -> Iterator[Row]:
-    if window.start is not None:
-        yield from rows(stream, BOOKKEEPING, HEAD_KEY)
-    if window.low <= window.high:
-        yield from rows(stream, window.low, window.high)
 
 
 def _whole_milliseconds(rows: Iterator[Row], at_once: int) -> Iterator[list[Row]]:

@@ -20,7 +20,7 @@ import msgspec
 from botocore.config import Config
 
 from eventsourcing_kit.errors import StoreDamaged, StoreNotFound, StoreUnavailable
-from eventsourcing_kit.record import COLUMNS, LATE_KEY, LATE_KEYS_END, plain_key
+from eventsourcing_kit.record import BOOKKEEPING_END, COLUMNS, LATE_KEY, LATE_KEYS_END, plain_key
 from eventsourcing_kit.stores.base import BaseStore
 from eventsourcing_kit.stores.contract import TableSize
 from eventsourcing_kit.stores.pages import TAGS, answer_of, asked, each_page, items_of, keep_bodies, page_of, record_of
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DynamoDBStore"]
 
-_WINDOWS: Final = 4
+_WINDOWS: Final = 4  # of a long stream at once, unless the URL says otherwise
 IN_FLIGHT: Final = 8  # puts of one batch under way at once
 _CONNECTIONS: Final = 32  # kept open, for as many readings at once; none is made before it is needed
 _CONFIG: Final = Config(
@@ -141,7 +141,7 @@ class DynamoDBStore(BaseStore):
             "TableName": self.table,
             "ProjectionExpression": "pk",
             "FilterExpression": "sk > :bookkeeping AND (attribute_not_exists(expireRecord) OR expireRecord > :now)",
-            "ExpressionAttributeValues": {":bookkeeping": {"S": "#~"}, ":now": {"N": f"{seconds}.{ns:09d}"}},
+            "ExpressionAttributeValues": {":bookkeeping": {"S": BOOKKEEPING_END}, ":now": {"N": f"{seconds}.{ns:09d}"}},
             "ConsistentRead": True,
         }
 
@@ -324,9 +324,7 @@ class DynamoDBStore(BaseStore):
 
     @cached_property
     def _snapshots(self) -> SnapshotTable:
-        from eventsourcing_kit.stores.dynamodb_snapshots import (
-            SnapshotTable,  # which a function that only appends never loads
-        )
+        from eventsourcing_kit.stores.dynamodb_snapshots import SnapshotTable  # as above
 
         return SnapshotTable(
             self._client, self.snapshots_table, url=self.url, now=self.now, translated=self._translated

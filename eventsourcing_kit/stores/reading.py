@@ -65,6 +65,16 @@ class Window(NamedTuple):
         first = "" if self.start is None else to_key_time(self.start) + "#"
         return first, _HIGHEST if self.at is None else to_key_time(self.at) + "#"
 
+    def ranges(self, *, legacy: bool = False) -> Iterator[tuple[str, str]]:
+        """The ranges of keys, in ascending order, of its events and of what tells of the stream's beginning."""
+        if self.start is not None:
+            yield BOOKKEEPING, FIRST_TIME if legacy else HEAD_KEY
+        if self.low <= self.high:  # DynamoDB refuses a range that ends before it begins
+            yield self.low, self.high
+        if legacy and self.at is not None:
+            # Keys that do not begin with a digit, as `undefined#Type`: their moment stands only in the event.
+            yield max(_AFTER_TIMES, self.high), _HIGHEST
+
     def has(self, ns: int) -> bool:
         return (self.start is None or self.start <= ns) and (self.at is None or ns <= self.at)
 
@@ -193,18 +203,8 @@ class _Pass:
         return True
 
     def _rows(self, window: Window) -> Iterator[Event]:
-        if window.start is None and not self._legacy:  # the usual case, with nothing between it and the store
-            return self._keyed(self._stream, window.low, window.high)
-        return self._rows_of_parts(window)
-
-    def _rows_of_parts(self, window: Window) -> Iterator[Event]:
-        if window.start is not None:
-            yield from self._keyed(self._stream, BOOKKEEPING, FIRST_TIME if self._legacy else HEAD_KEY)
-        if window.low <= window.high:  # DynamoDB refuses a range that ends before it begins
-            yield from self._keyed(self._stream, window.low, window.high)
-        if self._legacy and window.at is not None:
-            # Keys that do not begin with a digit, as `undefined#Type`: their moment stands only in the event.
-            yield from self._keyed(self._stream, max(_AFTER_TIMES, window.high), _HIGHEST)
+        ranges = window.ranges(legacy=self._legacy)
+        return chain.from_iterable(self._keyed(self._stream, low, high) for low, high in ranges)
 
     def legacy_blocks(self) -> Iterator[list[Event]]:
         yield from in_blocks(self._legacy_events())

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from eventsourcing_kit.errors import StoreDamaged
 from eventsourcing_kit.event import UNREADABLE
+from eventsourcing_kit.record import BOOKKEEPING_END
 from eventsourcing_kit.stores.contract import ScannedPage, Unread
 from eventsourcing_kit.stores.pages import answer_of, each_page, page_of
 
@@ -19,9 +20,8 @@ if TYPE_CHECKING:
     from eventsourcing_kit.event import Event
     from eventsourcing_kit.stores.pages import Answer, Ask, Key
 
-__all__ = ["BOOKKEEPING", "is_live", "scan_request", "segment_pages"]
+__all__ = ["is_live", "scan_request", "segment_pages"]
 
-BOOKKEEPING: Final = "#~"  # above all keys of bookkeeping, below all others
 _NS: Final = 1_000_000_000
 
 
@@ -57,9 +57,9 @@ def segment_pages(ask: Ask, *, url: str, now: int) -> Iterator[ScannedPage]:
 
 def is_live(event: Event, now: int) -> bool:
     """Whether a row is why its stream is listed, as `streams` has it: an event that has not expired."""
-    return event.key > BOOKKEEPING and (event.expires is None or event.expires * _NS > now)
+    return event.key > BOOKKEEPING_END and (event.expires is None or event.expires * _NS > now)
 
 
 def _is_live(item: dict[str, Any], now: int) -> bool:
     expires = item.get("expireRecord")
-    return item["sk"]["S"] > BOOKKEEPING and (expires is None or float(expires.get("N", "-inf")) * _NS > now)
+    return item["sk"]["S"] > BOOKKEEPING_END and (expires is None or float(expires.get("N", "-inf")) * _NS > now)

@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import partial
 from itertools import islice, starmap
 from pathlib import Path
@@ -26,7 +26,7 @@ import msgspec
 from eventsourcing_kit.brief import Brief, Rest
 from eventsourcing_kit.errors import StoreDamaged, StoreNotFound, StoreUnavailable
 from eventsourcing_kit.event import Event
-from eventsourcing_kit.record import COLUMNS, LATE_KEYS_END, READ_COLUMNS, Record
+from eventsourcing_kit.record import BOOKKEEPING_END, COLUMNS, LATE_KEYS_END, READ_COLUMNS, Record
 from eventsourcing_kit.stores.base import BaseStore
 from eventsourcing_kit.stores.columns import read_columns
 from eventsourcing_kit.stores.reading import Window
@@ -84,15 +84,13 @@ _BRIEF: Final = ("sk", "detailType", ("eventDetailZ", "eventDetail"), "recordedA
 _SELECT_BRIEF: Final = _SELECT_BEHIND.replace(_EVENT, ", ".join(map(_column, _BRIEF)))
 _FEW: Final = 32  # rows for which a second statement does not pay
 _CORRELATED: Final = f"SELECT {_EVENT} FROM events WHERE correlationId = ?"  # noqa: S608 - as above
-_CORRELATIONS: Final = """
-    SELECT correlationId, pk, sk FROM events
-    WHERE correlationId IS NOT NULL AND sk > '#~' AND (expireRecord IS NULL OR expireRecord > ?) ORDER BY correlationId
-"""
+_LIVE: Final = f"sk > '{BOOKKEEPING_END}' AND (expireRecord IS NULL OR expireRecord > ?)"
+_CORRELATIONS: Final = f"""
+    SELECT correlationId, pk, sk FROM events WHERE correlationId IS NOT NULL AND {_LIVE} ORDER BY correlationId
+"""  # noqa: S608 - no values
 _NEXT_STREAM: Final = "SELECT pk FROM events WHERE pk > ? ORDER BY pk LIMIT 1"
 _STREAM_FROM: Final = "SELECT pk FROM events WHERE pk >= ? ORDER BY pk LIMIT 1"
-_IS_LIVE: Final = """
-    SELECT 1 FROM events WHERE pk = ? AND sk > '#~' AND (expireRecord IS NULL OR expireRecord > ?) LIMIT 1
-"""
+_IS_LIVE: Final = f"SELECT 1 FROM events WHERE pk = ? AND {_LIVE} LIMIT 1"  # noqa: S608 - as above
 
 
 class SQLiteStore(BaseStore, SQLiteSnapshots):
@@ -201,25 +199,23 @@ class SQLiteStore(BaseStore, SQLiteSnapshots):
         return self._rows(stream, low, high) if self._path is None else self._many_rows(stream, low, high)
 
     def _many_rows(self, stream: str, low: str, high: str) -> Iterator[Event]:
-        with self._reader() as connection, self._translated("reading"):
-            first, brief, others = connection.cursor(), connection.cursor(), connection.cursor()
-            try:
-                rows = list(islice(first.execute(_SELECT, (stream, low, high)), _FEW))
-                yield from starmap(Event, rows)
-                if len(rows) < _FEW:
-                    return
-                # The first statement is not at its end, and holds the connection at what it saw.
-                rest = Rest(partial(self._rows, stream), high, url=self.url)
+        with self._reader() as connection, self._translated("reading"), closing(connection.cursor()) as first:
+            rows = list(islice(first.execute(_SELECT, (stream, low, high)), _FEW))
+            yield from starmap(Event, rows)
+            if len(rows) == _FEW:  # this statement is not at its end, and holds the connection at what it saw
                 behind = max(rows[-1][1], min(LATE_KEYS_END, high))  # whose rows hold nothing but their keys
-                for row in brief.execute(_SELECT_BRIEF, (stream, behind, high)):
-                    behind, type_, detail, recorded, digest, expires = row
-                    yield Brief(stream, behind, type_, "", "", "", detail, recorded, digest, expires, rest=rest)
-                    if rest.was_asked:
-                        yield from starmap(Event, others.execute(_SELECT_BEHIND, (stream, behind, high)))
-                        return
-            finally:
-                for cursor in (first, brief, others):
-                    cursor.close()
+                yield from self._behind(connection, stream, behind, high)
+
+    def _behind(self, connection: apsw.Connection, stream: str, behind: str, high: str) -> Iterator[Event]:
+        """Rows in brief, until somebody asks one for more."""
+        rest = Rest(partial(self._rows, stream), high, url=self.url)
+        with closing(connection.cursor()) as brief, closing(connection.cursor()) as whole:
+            for row in brief.execute(_SELECT_BRIEF, (stream, behind, high)):
+                behind, type_, detail, recorded, digest, expires = row
+                yield Brief(stream, behind, type_, "", "", "", detail, recorded, digest, expires, rest=rest)
+                if rest.was_asked:
+                    yield from starmap(Event, whole.execute(_SELECT_BEHIND, (stream, behind, high)))
+                    return
 
     def _correlated(self, correlation_id: str) -> Iterator[Event]:
         return starmap(Event, self._selected(_CORRELATED, (correlation_id,)))
