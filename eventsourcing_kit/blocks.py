@@ -1,28 +1,33 @@
-"""Blocks: a long row of events in lists, so that what is usual can be told of many of them at once."""
+"""Blocks: a long row of events, or of the rows that they are made of, in lists, so that what is usual can be told of
+many of them at once."""
 
 from __future__ import annotations
 
 from itertools import islice
-from typing import TYPE_CHECKING, Final
+from operator import attrgetter
+from typing import TYPE_CHECKING, Final, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    from eventsourcing_kit.event import Event
+    from collections.abc import Callable, Iterable, Iterator
 
 __all__ = ["in_blocks"]
 
 _MOST: Final = 128  # events, over which the cost of a block is spread
 _FIRST: Final = 16  # who looks at the beginning only has not to wait for more
-_BYTES: Final = 1_000_000  # of details, as far as a block's last event tells what the next ones are like
+_BYTES: Final = 1_000_000  # of details, as far as the last of a block tells what the next ones are like
+
+Thing = TypeVar("Thing")
+Detail = str | bytes
 
 
-def in_blocks(events: Iterable[Event]) -> Iterator[list[Event]]:
-    """The same events in lists, of some hundred or of about 1 MB. Where `events` raises, those before come first."""
-    remaining = iter(events)
-    size = _FIRST
+def in_blocks(
+    things: Iterable[Thing], *, detail: Callable[[Thing], Detail] = attrgetter("packed_detail"), most: int = _MOST
+) -> Iterator[list[Thing]]:
+    """The same events in lists, of at most so many or of about 1 MB. Where `things` raises, those before come first."""
+    remaining = iter(things)
+    size = min(_FIRST, most)
     while True:
-        block: list[Event] = []
+        block: list[Thing] = []
         try:
             block.extend(islice(remaining, size))
         except Exception:
@@ -31,5 +36,5 @@ def in_blocks(events: Iterable[Event]) -> Iterator[list[Event]]:
             raise
         if not block:
             return
-        size = min(_MOST, 1 + _BYTES // (1 + len(block[-1].packed_detail)))
+        size = min(most, 1 + _BYTES // (1 + len(detail(block[-1]))))
         yield block

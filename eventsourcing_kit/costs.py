@@ -14,7 +14,7 @@ from math import ceil
 from typing import TYPE_CHECKING, Final, Literal
 
 from eventsourcing_kit.errors import InvalidOption, InvalidStoreURL
-from eventsourcing_kit.scanning import Way, can_scan, segments_for
+from eventsourcing_kit.scanning import Way, can_scan, listed, segments_for
 from eventsourcing_kit.span import exact, names_event
 from eventsourcing_kit.stores.contract import Measured
 from eventsourcing_kit.stores.url import parse_url
@@ -85,11 +85,11 @@ def estimate(
     names = streams if streams is None or isinstance(streams, str) else list(streams)
     scan = can_scan(way, store, names, asked)
     if not isinstance(store, Measured):
-        count = len(names) if isinstance(names, list) else sum(1 for _ in store.streams(names or ""))
+        count = sum(1 for _ in listed(store, names))
         return Estimate("query", count, None, None, 0, 0, 0.0, 0.0, (_no_charge(store),))
     size = store.measured()
-    listed = len(names) if isinstance(names, list) else None
-    least, most = _of_a_pass(size, segments_for(workers)) if scan else _of_queries(size, listed, asked, every=not names)
+    known = len(names) if isinstance(names, list) else None
+    least, most = _of_a_pass(size, segments_for(workers)) if scan else _of_queries(size, known, asked, every=not names)
     price = usd_per_million / _MILLION if size.on_demand else 0.0
     notes = [_STALE]
     if not size.on_demand:
@@ -100,7 +100,7 @@ def estimate(
         notes.append(_SNAPSHOTS)
     return Estimate(
         way="scan" if scan else "query",
-        streams=listed,
+        streams=known,
         items=size.items,
         bytes=size.bytes,
         read_units=least,

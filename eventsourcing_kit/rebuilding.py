@@ -23,7 +23,7 @@ from eventsourcing_kit.errors import (
 )
 from eventsourcing_kit.outcomes import Rebuilt, StreamFailure, outcome_of, to_frame
 from eventsourcing_kit.progress import watched
-from eventsourcing_kit.scanning import SEGMENTS, Passed, can_scan, in_order, passing, read_ahead, segments_for
+from eventsourcing_kit.scanning import SEGMENTS, Passed, can_scan, in_order, listed, passing, read_ahead, segments_for
 from eventsourcing_kit.span import Span, exact
 from eventsourcing_kit.watching import Watch, damaged, incomplete, skipped
 from eventsourcing_kit.workers import Question, Segments, Task, Workers, check_workers, code_of, shares
@@ -197,8 +197,7 @@ def rebuild_all(
     if can_scan(way, store, streams, asked):
         outcomes = several.in_one_pass(streams if isinstance(streams, str) else "")
     else:
-        names = store.streams(streams or "") if streams is None or isinstance(streams, str) else iter(streams)
-        outcomes = several.one_by_one(names)
+        outcomes = several.one_by_one(listed(store, streams))
     with closing(outcomes):
         for outcome in watched(outcomes, "rebuilding streams", every=1):
             if isinstance(outcome, Rebuilt):

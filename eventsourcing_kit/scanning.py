@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from eventsourcing_kit.stores.contract import Readable, ScannedPage, Unread
     from eventsourcing_kit.workers import Question
 
-__all__ = ["SEGMENTS", "Passed", "Way", "can_scan", "in_order", "passing", "read_ahead", "segments_for"]
+__all__ = ["SEGMENTS", "Passed", "Way", "can_scan", "in_order", "listed", "passing", "read_ahead", "segments_for"]
 
 SEGMENTS: Final = 4  # read in turns by one process: while one is folded, a page of each other one is on its way
 _SHARES: Final = 2  # of so many segments for each of several workers, as some take longer than others
@@ -81,6 +81,11 @@ def _why_not(store: Readable, streams: str | Iterable[str] | None, asked: Questi
 
 def _events_named(asked: Question) -> bool:
     return any(moment is not None and names_event(moment) for moment in (asked.at, asked.known_at, asked.start))
+
+
+def listed(store: Readable, streams: str | Iterable[str] | None) -> Iterable[str]:
+    """The streams that are asked for: all, those with a prefix, or the very ones."""
+    return store.streams(streams or "") if streams is None or isinstance(streams, str) else streams
 
 
 def segments_for(workers: int) -> int:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from eventsourcing_kit.errors import InvalidOption
 from eventsourcing_kit.fingerprint import NoFingerprint
 from eventsourcing_kit.resuming import identity_of
+from eventsourcing_kit.scanning import listed
 from eventsourcing_kit.snapshot import size
 from eventsourcing_kit.stores.contract import Snapshotting
 
@@ -57,8 +58,7 @@ def kept_snapshots(
         raise InvalidOption("store", found=store.url, expected="a store that keeps snapshots")
     here = {projection.name: _digest(projection) for projection in projections}
     gone = set(delete)
-    names = store.streams(streams or "") if streams is None or isinstance(streams, str) else streams
-    for stream in names:
+    for stream in listed(store, streams):
         for snapshot in list(store.all_snapshots(stream)):
             standing = _standing(snapshot, here)
             if standing in gone:

@@ -7,8 +7,10 @@ import threading
 import zlib
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, Any
+
+from tests.serving import Quiet, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,8 +51,7 @@ def page(*items: dict[str, Any], behind: str | None = None, **more: Any) -> Answ
 def canned(answers: dict[str, list[Answer]]) -> Iterator[Canned]:
     """Runs a Canned in this process, on a port of 127.0.0.1."""
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+    class Handler(Quiet, BaseHTTPRequestHandler):
         timeout = 30
 
         def do_POST(self) -> None:
@@ -71,16 +72,6 @@ def canned(answers: dict[str, list[Answer]]) -> Iterator[Canned]:
             self.wfile.write(answer.body[: answer.sent])
             self.close_connection = answer.sent is not None
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name that is overridden
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
-        http.daemon_threads = True
-        server = Canned(f"http://127.0.0.1:{http.server_port}", answers)
-        thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-        thread.start()
-        try:
-            yield server
-        finally:
-            http.shutdown()
-            thread.join(timeout=30)
+    with serving(Handler) as url:
+        server = Canned(url, answers)
+        yield server

@@ -8,10 +8,12 @@ import threading
 from base64 import b64decode
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from math import ceil
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
+
+from tests.serving import Quiet, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,9 +42,7 @@ def meter(endpoint: str, *, exact: bool = False) -> Iterator[Meter]:
     """Runs a Meter in front of `endpoint` in this process, on a port of 127.0.0.1."""
     target = urlsplit(endpoint)
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
+    class Handler(Quiet, BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             request: dict[str, Any] = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             operation = self.headers["X-Amz-Target"].rpartition(".")[2]
@@ -87,19 +87,9 @@ def meter(endpoint: str, *, exact: bool = False) -> Iterator[Meter]:
             finally:
                 connection.close()
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name that is overridden
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.daemon_threads = True
-        counted = Meter(f"http://127.0.0.1:{server.server_port}")
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-        thread.start()
-        try:
-            yield counted
-        finally:
-            server.shutdown()
-            thread.join(timeout=30)
+    with serving(Handler) as url:
+        counted = Meter(url)
+        yield counted
 
 
 LEAVING_OUT = ("FilterExpression", "ProjectionExpression")

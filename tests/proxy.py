@@ -12,6 +12,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Final, Literal
 from urllib.parse import urlsplit
 
+from tests.serving import Quiet, serving
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -52,8 +54,7 @@ def faulty_proxy(endpoint: str, next_fault: Callable[[], Fault | None]) -> Itera
     """Runs a FaultyProxy in front of `endpoint` in this process, on a port of 127.0.0.1."""
     target = urlsplit(endpoint)
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+    class Handler(Quiet, BaseHTTPRequestHandler):
         timeout = _TEMPER
 
         def do_POST(self) -> None:
@@ -96,22 +97,12 @@ def faulty_proxy(endpoint: str, next_fault: Callable[[], Fault | None]) -> Itera
             self.end_headers()
             self.wfile.write(content[:cut])
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name that is overridden
-            pass
-
     class Server(ThreadingHTTPServer):
-        daemon_threads = True
         request_queue_size = 64
 
         def handle_error(self, request: object, client_address: object) -> None:
             """Silent: clients that hang up are what this proxy is for, and a lost answer fails the test anyway."""
 
-    with Server(("127.0.0.1", 0), Handler) as server:
-        proxy = FaultyProxy(f"http://127.0.0.1:{server.server_port}", next_fault)
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-        thread.start()
-        try:
-            yield proxy
-        finally:
-            server.shutdown()
-            thread.join(timeout=30)
+    with serving(Handler, Server) as url:
+        proxy = FaultyProxy(url, next_fault)
+        yield proxy

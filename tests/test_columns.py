@@ -14,12 +14,11 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 from polars.testing import assert_frame_equal
 
-from eventsourcing_kit import open_store
+from eventsourcing_kit import blocks, open_store
 from eventsourcing_kit.errors import EventSourcingError, ForeignKey, StoreDamaged
 from eventsourcing_kit.frames import Events, arrow
 from eventsourcing_kit.moment import from_rfc3339, to_canonical, to_key_time, to_microseconds
 from eventsourcing_kit.record import HEAD_KEY, Record, encode, encode_head, encode_late, head_of
-from eventsourcing_kit.stores import columns
 from eventsourcing_kit.stores.contract import Columnar, Readable
 from eventsourcing_kit.testing import Clock, event
 
@@ -183,7 +182,7 @@ def test_a_frame_of_columns_is_the_frame_of_the_events(
     columns_, start, at, known_at = asked.pop("chosen"), asked["start"], asked["at"], asked["known_at"]
     with (
         open_store("sqlite://" + "?legacy=1" * legacy, clock=lambda: NOW) as store,
-        patch.object(columns, "_BYTES", size),
+        patch.object(blocks, "_BYTES", size),
         patch.object(arrow, "BATCH", batch),
     ):
         for record in chain.from_iterable(rows):

@@ -19,6 +19,7 @@ from eventsourcing_kit.stores.url import parse_url
 from eventsourcing_kit.times import check_zone
 
 __all__ = [
+    "AllOption",
     "AllowIncompleteOption",
     "AppOption",
     "AtOption",
@@ -26,11 +27,13 @@ __all__ = [
     "CorrelationPathOption",
     "FormatOption",
     "KnownAtOption",
+    "PrefixOption",
     "ProjectionArgument",
     "StartOption",
     "StoreOption",
     "StreamArgument",
     "StreamPathOption",
+    "StreamsArgument",
     "TzOption",
     "projections",
     "streams",
@@ -114,6 +117,12 @@ AllowIncompleteOption = Annotated[
     bool, typer.Option("--allow-incomplete", help="Fold what is left where the beginning of a stream has expired")
 ]
 ProjectionArgument = Annotated[str, typer.Argument(metavar="NAME", help="The projection", autocompletion=projections)]
+StreamsArgument = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="STREAM", help="The streams, by their keys", autocompletion=streams),
+]
+AllOption = Annotated[bool, typer.Option("--all", help="All streams")]
+PrefixOption = Annotated[str | None, typer.Option(help="All streams that begin with this", show_default=False)]
 StreamArgument = Annotated[str, typer.Argument(metavar="STREAM", help="The stream's key", autocompletion=streams)]
 StartOption = Annotated[
     str | None,

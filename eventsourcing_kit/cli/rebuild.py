@@ -24,18 +24,20 @@ from eventsourcing_kit.cli.jobs import (
     run_job,
     run_publish,
 )
-from eventsourcing_kit.cli.options import (
+from eventsourcing_kit.cli.options import (  # noqa: TC001 - typer reads them
+    AllOption,
     AllowIncompleteOption,
     AppOption,
     AtOption,
     FormatOption,
     KnownAtOption,
+    PrefixOption,
     ProjectionArgument,
     StartOption,
     StoreOption,
+    StreamsArgument,
     TzOption,
 )
-from eventsourcing_kit.cli.options import streams as complete_streams
 from eventsourcing_kit.cli.show import check_stream
 from eventsourcing_kit.cli.tables import Printer
 from eventsourcing_kit.cli.talk import many, say
@@ -68,13 +70,10 @@ class OnError(StrEnum):
 
 def rebuild(
     name: ProjectionArgument,
-    streams: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="STREAM", help="The streams, by their keys", autocompletion=complete_streams),
-    ] = None,
+    streams: StreamsArgument = None,
     *,
-    every: Annotated[bool, typer.Option("--all", help="All streams")] = False,
-    prefix: Annotated[str | None, typer.Option(help="All streams that begin with this", show_default=False)] = None,
+    every: AllOption = False,
+    prefix: PrefixOption = None,
     at: AtOption = None,
     known_at: KnownAtOption = None,
     start: StartOption = None,

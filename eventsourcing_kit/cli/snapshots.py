@@ -10,8 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from eventsourcing_kit.cli import settings
-from eventsourcing_kit.cli.options import AppOption, FormatOption, StoreOption
-from eventsourcing_kit.cli.options import streams as complete_streams
+from eventsourcing_kit.cli.options import (  # noqa: TC001 - typer reads them
+    AllOption,
+    AppOption,
+    FormatOption,
+    PrefixOption,
+    StoreOption,
+    StreamsArgument,
+)
 from eventsourcing_kit.cli.rebuild import chosen_streams
 from eventsourcing_kit.cli.tables import Printer
 from eventsourcing_kit.cli.talk import many, say
@@ -27,13 +33,10 @@ _HEADINGS: Final = ("stream", "projection", "version", "behind event", "moment",
 
 
 def snapshots(
-    streams: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="STREAM", help="The streams, by their keys", autocompletion=complete_streams),
-    ] = None,
+    streams: StreamsArgument = None,
     *,
-    every: Annotated[bool, typer.Option("--all", help="All streams")] = False,
-    prefix: Annotated[str | None, typer.Option(help="All streams that begin with this", show_default=False)] = None,
+    every: AllOption = False,
+    prefix: PrefixOption = None,
     delete_old: Annotated[
         bool, typer.Option("--delete-old", help="Delete those of other code than is here, and damaged ones")
     ] = False,

@@ -11,16 +11,18 @@ import typer
 from eventsourcing_kit.cli import settings
 from eventsourcing_kit.cli.faults import ExitCode, UsageProblem, code_of, say_error
 from eventsourcing_kit.cli.options import (
+    AllOption,
     AppOption,
     AtOption,
     FormatOption,
     KnownAtOption,
+    PrefixOption,
     ProjectionArgument,
     StoreOption,
+    StreamsArgument,
     TzOption,
 )
 from eventsourcing_kit.cli.options import projections as complete_projections
-from eventsourcing_kit.cli.options import streams as complete_streams
 from eventsourcing_kit.cli.rebuild import chosen_streams
 from eventsourcing_kit.cli.tables import Printer
 from eventsourcing_kit.cli.talk import many, say
@@ -35,12 +37,6 @@ __all__ = ["check_ties", "verify"]
 
 _SHOWN: Final = 3  # pointers or keys in one cell of a table
 
-StreamsArgument = Annotated[
-    list[str] | None,
-    typer.Argument(metavar="STREAM", help="The streams, by their keys", autocompletion=complete_streams),
-]
-AllOption = Annotated[bool, typer.Option("--all", help="All streams")]
-PrefixOption = Annotated[str | None, typer.Option(help="All streams that begin with this", show_default=False)]
 OrdersOption = Annotated[
     int, typer.Option(min=1, metavar="N", help="How many orders of one moment's events are tried at most")
 ]

@@ -10,27 +10,26 @@ follows from the others of its millisecond alone; so in parts it comes to the sa
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from itertools import chain, compress, islice, starmap
+from itertools import chain, compress, starmap
 from operator import attrgetter, itemgetter
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
+from eventsourcing_kit.blocks import in_blocks
 from eventsourcing_kit.event import UNREADABLE, Event
 from eventsourcing_kit.record import order
 from eventsourcing_kit.stores.reading import FIRST_TIME, TIME_LENGTH, StreamReading, are_live, runs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from eventsourcing_kit.stores.reading import Window
 
 __all__ = ["Columns", "RowsOf", "gathered", "in_columns", "read_columns"]
 
 Row = tuple[Any, ...]  # what `Event(*row)` makes an event of
-Item = TypeVar("Item")
 
 _KEY: Final = 1  # its place in a row
 _DETAIL: Final = 6
-_BYTES: Final = 1_000_000  # of details in a block, as far as its first row tells what the others are like
 
 
 class Columns(NamedTuple):
@@ -72,7 +71,7 @@ class RowsOf(Protocol):
 
 def in_columns(events: Iterable[Event], at_once: int) -> Iterator[Columns]:
     """The same events, at most so many at once."""
-    for block in _in_blocks(iter(events), attrgetter("packed_detail"), at_once):
+    for block in in_blocks(events, most=at_once):
         yield Columns(*([*map(field, block)] for field in _FIELDS))
 
 
@@ -134,7 +133,7 @@ def read_columns(
 def _whole_milliseconds(rows: Iterator[Row], at_once: int) -> Iterator[list[Row]]:
     """The same rows in blocks: each waits for the next one, in case that begins in the middle of a millisecond."""
     waiting: list[Row] = []
-    for block in _in_blocks(rows, itemgetter(_DETAIL), at_once):
+    for block in in_blocks(rows, detail=itemgetter(_DETAIL), most=at_once):
         time = block[0][_KEY][:TIME_LENGTH]
         whole = len(waiting)
         while whole and waiting[whole - 1][_KEY].startswith(time):
@@ -146,12 +145,6 @@ def _whole_milliseconds(rows: Iterator[Row], at_once: int) -> Iterator[list[Row]
         waiting = block
     if waiting:
         yield waiting
-
-
-def _in_blocks(items: Iterator[Item], detail: Callable[[Item], str | bytes], at_once: int) -> Iterator[list[Item]]:
-    for first in items:
-        size = min(at_once, 1 + _BYTES // (1 + len(detail(first))))
-        yield [first, *islice(items, size - 1)]
 
 
 def _usual(rows: list[Row], times: list[str], now: int) -> Columns | None:
