@@ -19,9 +19,9 @@ from eventsourcing_kit.watching import RebuildWarning
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from eventsourcing_kit.course import SnapshotUsed
     from eventsourcing_kit.errors import EventSourcingError
     from eventsourcing_kit.projection import Projection
-    from eventsourcing_kit.resuming import SnapshotUsed
 
 __all__ = ["Rebuilt", "StreamFailure", "outcome_of", "to_frame"]
 

@@ -32,8 +32,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
     from datetime import datetime
 
+    from eventsourcing_kit.course import Course
     from eventsourcing_kit.projection import Folded, Projection
-    from eventsourcing_kit.resuming import Course, Resuming, Saving
+    from eventsourcing_kit.resuming import Resuming, Saving
     from eventsourcing_kit.scanning import Way
     from eventsourcing_kit.stores.contract import Readable, Reading, Scanning
 
@@ -94,6 +95,14 @@ def _resuming(
     return Resuming.of(projection, store, snapshots, now=now)
 
 
+def _course(resuming: Resuming[Result] | None, span: Span) -> Course[Result] | None:
+    if resuming is None:
+        return None
+    from eventsourcing_kit.course import course_of  # as above
+
+    return course_of(resuming, span)
+
+
 def _rebuild(
     projection: Projection[Any, Result],
     span: Span,
@@ -103,7 +112,7 @@ def _rebuild(
     skipping: bool,
     resuming: Resuming[Result] | None,
 ) -> Rebuilt[Result]:
-    course = None if resuming is None else resuming.course(span)
+    course = _course(resuming, span)
     watch = Watch(projection, span.known_at_ns, now)
     skips: list[FoldFailed] = []
     if course is None:
@@ -139,7 +148,7 @@ def _along(
     course: Course[Result], projection: Projection[Any, Result], span: Span, now: int, *, skipping: bool
 ) -> tuple[Watch, list[FoldFailed], Folded[Result], Reading]:
     """From a snapshot, and once more from the beginning where that turns out to be unfit."""
-    from eventsourcing_kit.resuming import Unfit
+    from eventsourcing_kit.course import Unfit
 
     while True:
         watch = Watch(projection, span.known_at_ns, now)

@@ -57,66 +57,25 @@ from __future__ import annotations
 import logging
 import sys
 from dataclasses import dataclass
-from datetime import timedelta
-from itertools import islice
-from typing import TYPE_CHECKING, Any, Final, Generic, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Final, Generic, Literal
 
-import msgspec
 from typing_extensions import TypeVar
 
-from eventsourcing_kit.errors import InvalidOption, StoreError
-from eventsourcing_kit.faithful import is_same
+from eventsourcing_kit.errors import InvalidOption
 from eventsourcing_kit.fingerprint import NoFingerprint, fingerprint
-from eventsourcing_kit.markers import Markers
-from eventsourcing_kit.moment import KEY_TIME_LENGTH, from_rfc3339, to_canonical, to_microseconds
-from eventsourcing_kit.projection import Folded
-from eventsourcing_kit.snapshot import FORMAT, Facts, Identity, Seen, Snapshot, fits
+from eventsourcing_kit.snapshot import FORMAT, Identity
 from eventsourcing_kit.stores.contract import Snapshotting
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-
-    from eventsourcing_kit.errors import FoldFailed
-    from eventsourcing_kit.event import Event
     from eventsourcing_kit.projection import Projection
-    from eventsourcing_kit.span import Span
-    from eventsourcing_kit.stores.contract import Readable, Reading
+    from eventsourcing_kit.stores.contract import Readable
 
-__all__ = ["COVERED_AFTER", "ROOM", "Course", "Resuming", "Saving", "SnapshotUsed", "Unfit", "gap_of"]
+__all__ = ["LOG", "Resuming", "Saving", "gap_of", "identity_of"]
 
 Result = TypeVar("Result", default=Any)
 Saving = Literal["auto"] | int | None
 
-COVERED_AFTER: Final = timedelta(hours=48)  # how old a moment is before a snapshot covers it
-ROOM: Final = timedelta(hours=24)  # what clocks may differ by and puts may take, in sum
-
-_AUTO: Final = 1_000  # events between two snapshots, at least;
-_BYTES_AN_EVENT: Final = 100  # and so many that their JSON is worth that of the state
-_TRIES: Final = 8  # snapshots that are looked at before those behind a late event are left out at one go
-_HELD: Final = 64  # snapshots that wait to be saved together
-
-_log = logging.getLogger("eventsourcing_kit.snapshots")
-
-
-class SnapshotUsed(NamedTuple):
-    """Where a fold began: behind the event at `key`, the stream's `number`th; `taken_ns` is when that was saved."""
-
-    key: str
-    moment_ns: int
-    number: int
-    taken_ns: int
-
-
-class Unfit(Exception):
-    """A snapshot turned out not to be what this rebuild can start from, for the reason in the text."""
-
-
-class Watching(Protocol):
-    """What counts the events on their way into the fold."""
-
-    def over(self, events: Iterable[Event]) -> Iterator[Event]: ...
-    def counts(self) -> tuple[Seen, Seen, dict[str, int]]: ...
-    def go_on(self, late: Seen, unknown: Seen, unknown_types: dict[str, int]) -> None: ...
+LOG: Final = logging.getLogger("eventsourcing_kit.snapshots")
 
 
 def gap_of(snapshots: Saving) -> int | None:
@@ -147,19 +106,13 @@ class Resuming(Generic[Result]):
         if not isinstance(store, Snapshotting):
             raise InvalidOption("snapshots", found=store.url, expected="a store that keeps snapshots")
         if store.legacy:
-            _log.info("no snapshots: '%s' is opened with legacy=1", store.url)
+            LOG.info("no snapshots: '%s' is opened with legacy=1", store.url)
             return None
         try:
             return cls(projection, store, every, identity_of(projection), now)
         except NoFingerprint as reason:
-            _log.warning("no snapshots: the code of projection '%s' has no fingerprint: %s", projection.name, reason)
+            LOG.warning("no snapshots: the code of projection '%s' has no fingerprint: %s", projection.name, reason)
             return None
-
-    def course(self, span: Span) -> Course[Result] | None:
-        """The way to one answer, or None where it is none for a snapshot."""
-        if span.start is not None or (span.at is not None and span.at.key is not None):
-            return None
-        return Course(self, span)
 
 
 def identity_of(projection: Projection[Any, Any]) -> Identity:
@@ -174,281 +127,3 @@ def identity_of(projection: Projection[Any, Any]) -> Identity:
         state=fingerprint(projection.state_type),
         format=f"{FORMAT}, {python}, pydantic {pydantic.VERSION}",
     )
-
-
-def _back(taken: str) -> str:
-    """Since when markers count for a snapshot."""
-    return to_microseconds(from_rfc3339(taken) - _ns(ROOM))
-
-
-def _ns(span: timedelta) -> int:
-    return int(span.total_seconds()) * 1_000_000_000
-
-
-class _Start(NamedTuple, Generic[Result]):
-    """A snapshot that can be gone on from."""
-
-    facts: Facts
-    state: Result
-    expires: int | None
-
-
-class Course(Generic[Result]):
-    """One rebuild: from a snapshot where one fits, else from the beginning, and saving new ones on its way."""
-
-    def __init__(self, resuming: Resuming[Result], span: Span) -> None:
-        self._of = resuming
-        self._store = resuming.store
-        self._span = span
-        self._taken = to_microseconds(min(resuming.now, resuming.store.now()))
-        self.damaged: list[str] = []  # keys of snapshots whose checksum does not match
-        self._start = self._choose()
-        self._begin()
-
-    @property
-    def used(self) -> SnapshotUsed | None:
-        if self._start is None:
-            return None
-        facts = self._start.facts
-        return SnapshotUsed(facts.key, from_rfc3339(facts.moment), facts.number, from_rfc3339(facts.taken))
-
-    def from_the_beginning(self) -> None:
-        """Forgets the snapshot, for a full fold."""
-        self._start = None
-        self._begin()
-
-    def _begin(self) -> None:
-        facts = None if self._start is None else self._start.facts
-        self._number, self._recorded = (0, "") if facts is None else (facts.number, facts.recorded)
-        self._last_taken = self._number
-        self._gap = _AUTO
-        self._expires: float | None = None if self._start is None else self._start.expires
-        self._event: Event | None = None
-        self._taking = self._span.known_at_ns is None
-        self._waiting: list[Snapshot] = []
-        # Before the reading begins: of an atomic store it has the events of all of these.
-        self._known = Markers(self._store, self._span.stream, _back(self._taken)) if self._taking else None
-        self._pending: dict[str, str] = {}
-        if self._known is not None:
-            self._taking = not (self._known.are_too_many or self._known.is_expired)
-            if not self._store.is_atomic:
-                covered = "" if facts is None else facts.moment[:23] + "Z"  # settled when that one was saved
-                self._pending = {digest: time for digest, time in self._known.digests.items() if time > covered}
-
-    # Choosing
-
-    def _choose(self) -> _Start[Result] | None:
-        stream, before = self._span.stream, self._span.at_ns
-        identity = self._of.identity
-        known = None if self._span.known_at_ns is None else to_microseconds(self._span.known_at_ns)
-        tries = 0
-        passed_over = True
-        while passed_over:
-            passed_over = False
-            for snapshot in self._store.snapshots(stream, identity.digest, before=before):
-                facts = _facts_of(snapshot, stream, identity)
-                if facts is None:
-                    self.damaged.append(snapshot.sk)
-                    _log.warning("snapshot '%s' of stream '%s' is damaged and not used", snapshot.sk, stream)
-                    return None
-                if facts.taken > self._taken or (known is not None and facts.recorded > known):
-                    continue
-                markers = Markers(self._store, stream, _back(facts.taken))
-                if markers.is_expired:
-                    return None
-                if _fits_to(facts, markers):
-                    return self._restored(snapshot, facts)
-                tries += 1
-                if tries % _TRIES == 0 and markers.times:
-                    before = from_rfc3339(markers.times[0]) - 1
-                    passed_over = True
-                    break
-        return None
-
-    def _restored(self, snapshot: Snapshot, facts: Facts) -> _Start[Result] | None:
-        projection = self._of.projection
-        try:
-            json = snapshot.state_json()
-            state = projection.from_json(json)
-            if projection.to_json(state) == json:
-                return _Start(facts, state, snapshot.expireRecord)
-        except Exception as error:  # noqa: BLE001 - a user's own model may raise anything
-            _log.warning("snapshot '%s' can not be restored: %s", snapshot.sk, type(error).__name__)
-        return None
-
-    # Folding
-
-    def fold(
-        self, watch: Watching, skipped: list[FoldFailed], skip: Callable[[FoldFailed], None] | None
-    ) -> tuple[Folded[Result], Reading]:
-        """The answer's state and counts, and the reading that they come from. Raises Unfit where the snapshot that it
-        began with turns out not to be fit."""
-        projection = self._of.projection
-        state: Any = None
-        folded, last = 0, None
-        if self._start is None:
-            reading = self._span.read()
-        else:
-            facts = self._start.facts
-            reading, last = self._behind(facts)
-            state, folded = self._start.state, facts.folded
-            watch.go_on(facts.late, facts.unknown, facts.unknown_types)
-        numbered = self._over(reading)
-        while True:
-            target = self._next_place()
-            distance = None if target is None else target - self._number
-            events = watch.over(islice(numbered, distance))  # no further, or it would tell of what comes behind
-            part = projection.fold_counted(events, state, skip=skip)
-            state, folded, last = part.state, folded + part.events, part.last or last
-            if target is None or self._number < target:
-                break
-            self._take(Folded(state, folded, last), watch, skip_count=len(skipped), reading=reading)
-        if self._start is not None:
-            self._check(self._start, reading)
-        self._save(reading)
-        return Folded(state, folded, last), reading
-
-    def _behind(self, facts: Facts) -> tuple[Reading, Event | None]:
-        """The reading of what comes behind the snapshot's event, which has to be there; and the last event folded."""
-        read, stream, at = self._store.read, self._span.stream, self._span.at
-        reading = read(stream, start=facts.moment, at=None if at is None else at.moment)
-        event = next((event for event in reading if event.key == facts.key), None)
-        if event is None or event.digest != facts.digest:
-            raise Unfit("the event behind which it stands is not there")
-        if facts.last_key is None or facts.last_key == facts.key:
-            return reading, None if facts.last_key is None else event
-        last = next(
-            (found for found in read(stream, start=facts.last_moment, at=facts.moment) if found.key == facts.last_key),
-            None,
-        )
-        if last is None:
-            raise Unfit("the last event that it has folded is not there")
-        return reading, last
-
-    def _over(self, events: Iterable[Event]) -> Iterator[Event]:
-        for event in events:
-            recorded = event.recorded_at_text
-            if recorded is None:
-                if self._start is not None:
-                    raise Unfit("an older writer has put events into the stream")
-                self._taking = False
-            elif recorded > self._recorded:
-                self._recorded = recorded
-            if event.expires is not None and (self._expires is None or event.expires < self._expires):
-                self._expires = event.expires
-            if self._pending:
-                self._pending.pop(event.digest or "", None)
-            self._number += 1
-            self._event = event
-            yield event
-
-    def _check(self, start: _Start[Result], reading: Reading) -> None:
-        """Once more, now that the fold is done."""
-        facts = start.facts
-        markers = Markers(self._store, self._span.stream, _back(facts.taken))
-        expired = start.expires is not None and start.expires * 1_000_000_000 <= self._store.now()
-        if reading.expired_since is not None or markers.is_expired or expired:
-            raise Unfit("the stream's beginning has expired")
-        if not _fits_to(facts, markers):
-            raise Unfit("a late event came meanwhile")
-
-    # Taking
-
-    def _next_place(self) -> int | None:
-        """Up to which number of events to fold before the next snapshot; None where there will be none."""
-        if not self._taking:
-            return None
-        every = self._of.every
-        return self._last_taken + self._gap if every is None else (self._number // every + 1) * every
-
-    def _take(self, folded: Folded[Result], watch: Watching, *, skip_count: int, reading: Reading) -> None:
-        event = self._event
-        self._last_taken = self._number
-        if not self._taking or event is None or self._known is None:
-            return
-        moment, time = event.moment_ns, event.key[:KEY_TIME_LENGTH]
-        unsettled = any(waits <= time for waits in self._pending.values())
-        covered = moment <= from_rfc3339(self._taken) - _ns(COVERED_AFTER)
-        if skip_count or unsettled or not covered or reading.expired_since is not None:
-            if unsettled:
-                _log.info("no snapshot of stream '%s': late events may still be on their way", self._span.stream)
-            self._taking = False
-            return
-        json = self._faithful_json(folded.state)
-        if json is None:
-            self._taking = False
-            return
-        late, unknown, unknown_types = watch.counts()
-        last = folded.last
-        facts = Facts(
-            identity=self._of.identity,
-            key=event.key,
-            digest=event.digest,
-            moment=to_canonical(moment),
-            number=self._number,
-            folded=folded.events,
-            last_key=None if last is None else last.key,
-            last_moment=None if last is None else to_canonical(last.moment_ns),
-            recorded=self._recorded,
-            taken=self._taken,
-            late=late,
-            unknown=unknown,
-            unknown_types=unknown_types,
-            markers=self._known.up_to(time),
-        )
-        expires = None if self._expires is None else int(self._expires)
-        snapshot = Snapshot.of(self._span.stream, facts, json, expires=expires)
-        if not fits(snapshot):
-            _log.info("no snapshot of stream '%s': it would take over 400 KB", self._span.stream)
-            self._taking = False
-            return
-        self._gap = max(_AUTO, len(json) // _BYTES_AN_EVENT)
-        self._waiting.append(snapshot)
-        if len(self._waiting) == _HELD:
-            self._save(reading)
-
-    def _faithful_json(self, state: Result) -> bytes | None:
-        projection = self._of.projection
-        try:
-            json = projection.to_json(state)
-            back = projection.from_json(json)
-            if is_same(state, back) and projection.to_json(back) == json:
-                return json
-        except Exception as error:  # noqa: BLE001 - a user's own model may raise anything
-            _log.debug("a state has no JSON: %s", type(error).__name__)
-        _log.warning(
-            "no snapshot of projection '%s': a state of the type %s does not come back from JSON as it was",
-            projection.name,
-            type(state).__name__,
-        )
-        return None
-
-    def _save(self, reading: Reading) -> None:
-        waiting, self._waiting = self._waiting, []
-        if not waiting:
-            return
-        if self._start is not None:
-            self._check(self._start, reading)  # what it rests upon, after its own markers were listed
-        try:
-            if identity_of(self._of.projection) != self._of.identity:
-                _log.warning("no snapshot: the code of projection '%s' has changed", self._of.projection.name)
-                self._taking = False
-                return
-            self._store.put_snapshots(waiting)
-        except (StoreError, NoFingerprint) as error:
-            self._taking = False  # the answer is as good without it
-            _log.warning("snapshots of stream '%s' could not be saved: %s", self._span.stream, error)
-
-
-def _facts_of(snapshot: Snapshot, stream: str, identity: Identity) -> Facts | None:
-    """What a snapshot says of itself; None where it is damaged."""
-    try:
-        facts = snapshot.read_facts() if snapshot.is_sound else None
-    except (msgspec.MsgspecError, UnicodeError):
-        return None
-    return facts if facts is not None and snapshot.pk == stream and facts.identity == identity else None
-
-
-def _fits_to(facts: Facts, markers: Markers) -> bool:
-    """Whether no event has come at or before the snapshot's moment since it was taken."""
-    return not markers.are_too_many and markers.up_to(facts.moment[:23] + "Z") == facts.markers

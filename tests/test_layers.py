@@ -43,6 +43,7 @@ ROWS = [
     {"projection", "stores.base"},
     {"importable", "stores.sqlite", "stores.dynamodb"},
     {"stores", "resuming", "spool", "watching", "workers"},
+    {"course"},
     {"outcomes", "scanning"},
     {"rebuilding", "catalog", "costs", "doctor", "migrate", "redrive", "tidying"},
     {"questions", "trails"},
