@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from eventsourcing_kit.delivery import envelopes_in
 from eventsourcing_kit.envelope import parse
 from eventsourcing_kit.errors import EventRefused, InvalidOption, StoreUnavailable
+from eventsourcing_kit.stores.pages import error_code
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -202,7 +203,6 @@ def _translated(queue_url: str) -> Iterator[None]:
     try:
         yield
     except ClientError as error:
-        code = str(error.response.get("Error", {}).get("Code", "unknown"))
-        raise StoreUnavailable(queue_url, code=code, doing="redriving") from error
+        raise StoreUnavailable(queue_url, code=error_code(error), doing="redriving") from error
     except BotoCoreError as error:
         raise StoreUnavailable(queue_url, code=type(error).__name__, doing="redriving") from error

@@ -35,6 +35,7 @@ from eventsourcing_kit.errors import (
 from eventsourcing_kit.jobs.view import Begun, Row, View
 from eventsourcing_kit.jobs.view_items import PartMissing, Rows
 from eventsourcing_kit.stores import open_store
+from eventsourcing_kit.stores.pages import error_code
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -306,7 +307,7 @@ class ViewTable:
             try:
                 yield
             except botocore.exceptions.ClientError as error:
-                if error.response.get("Error", {}).get("Code") == "ResourceNotFoundException":
+                if error_code(error) == "ResourceNotFoundException":
                     raise StoreNotFound(self.url, "'eskit create-table --views' makes it") from error
                 raise
 

@@ -23,7 +23,17 @@ from eventsourcing_kit.errors import StoreDamaged, StoreNotFound, StoreUnavailab
 from eventsourcing_kit.record import BOOKKEEPING_END, COLUMNS, LATE_KEY, LATE_KEYS_END, plain_key
 from eventsourcing_kit.stores.base import BaseStore
 from eventsourcing_kit.stores.contract import TableSize
-from eventsourcing_kit.stores.pages import TAGS, answer_of, asked, each_page, items_of, keep_bodies, page_of, record_of
+from eventsourcing_kit.stores.pages import (
+    TAGS,
+    answer_of,
+    asked,
+    each_page,
+    error_code,
+    items_of,
+    keep_bodies,
+    page_of,
+    record_of,
+)
 from eventsourcing_kit.stores.reading import Window
 
 if TYPE_CHECKING:
@@ -183,7 +193,7 @@ class DynamoDBStore(BaseStore):
                     **more,
                 )
             except botocore.exceptions.ClientError as error:
-                if _code(error) != "ConditionalCheckFailedException":
+                if error_code(error) != "ConditionalCheckFailedException":
                     raise
                 item: Any = error.response["Item"]  # type: ignore[typeddict-item]  # ALL_OLD brings it
                 return record_of(item, url=self.url)
@@ -363,9 +373,9 @@ class DynamoDBStore(BaseStore):
         try:
             yield
         except botocore.exceptions.ClientError as error:
-            if _code(error) == "ResourceNotFoundException":
+            if error_code(error) == "ResourceNotFoundException":
                 raise StoreNotFound(self.url, "'eskit create-table' makes it") from error
-            raise StoreUnavailable(self.url, code=_code(error), doing=doing) from error
+            raise StoreUnavailable(self.url, code=error_code(error), doing=doing) from error
         except (botocore.exceptions.BotoCoreError, botocore.exceptions.HTTPClientError) as error:
             raise StoreUnavailable(self.url, code=type(error).__name__, doing=doing) from error
 
@@ -381,7 +391,3 @@ def _to_item(record: Record) -> dict[str, Any]:
 
 def _schema(keys: tuple[tuple[str, str], ...]) -> Any:
     return [{"AttributeName": name, "KeyType": kind} for name, kind in keys]
-
-
-def _code(error: botocore.exceptions.ClientError) -> str:
-    return str(error.response.get("Error", {}).get("Code", "unknown"))

@@ -10,7 +10,7 @@ import botocore.exceptions
 
 from eventsourcing_kit.errors import IndexNotFound, StoreUnavailable
 from eventsourcing_kit.record import decode
-from eventsourcing_kit.stores.pages import items_of, record_of
+from eventsourcing_kit.stores.pages import error_code, items_of, record_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -72,7 +72,7 @@ class CorrelationIndex:
             try:
                 yield from items_of(operation, request, url=self._url, doing=doing)
             except botocore.exceptions.ClientError as error:
-                if self._is_missing(str(error.response.get("Error", {}).get("Code", "unknown"))):
+                if self._is_missing(error_code(error)):
                     raise IndexNotFound(self._url, index=_INDEX) from error
                 raise
 

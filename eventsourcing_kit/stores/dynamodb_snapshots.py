@@ -10,6 +10,7 @@ import msgspec
 
 from eventsourcing_kit.errors import StoreNotFound
 from eventsourcing_kit.snapshot import SNAPSHOT_COLUMNS, Snapshot, key_range
+from eventsourcing_kit.stores.pages import error_code
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -104,7 +105,7 @@ class SnapshotTable:
             try:
                 yield
             except botocore.exceptions.ClientError as error:
-                if error.response.get("Error", {}).get("Code") == "ResourceNotFoundException":
+                if error_code(error) == "ResourceNotFoundException":
                     raise StoreNotFound(self._url, _HINT.format(self._table)) from error
                 raise
 

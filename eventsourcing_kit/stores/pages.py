@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
     from types import TracebackType
 
+    from botocore.exceptions import ClientError
     from mypy_boto3_dynamodb.client import DynamoDBClient
 
     Key = dict[str, dict[str, str]]
@@ -47,6 +48,7 @@ __all__ = [
     "asked",
     "body_of",
     "each_page",
+    "error_code",
     "items_of",
     "keep_bodies",
     "key_at_end",
@@ -157,6 +159,11 @@ def _unpacked(answer: Answer, body: bytes | None, url: str, doing: str) -> Answe
     except (ValueError, TypeError, KeyError, RecursionError):
         raise StoreUnavailable(url, code="an answer that is not DynamoDB's", doing=doing) from None
     return found
+
+
+def error_code(error: ClientError) -> str:
+    """What AWS calls it, such as ThrottlingException."""
+    return str(error.response.get("Error", {}).get("Code", "unknown"))
 
 
 def record_of(item: dict[str, Any], *, url: str) -> Record:
