@@ -110,6 +110,13 @@ def test_windows_become_as_wide_as_the_events_lie(gap: int) -> None:
     assert len(table.asked) < 200
 
 
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_a_long_gap_takes_few_windows_however_small_a_page_is(size: int) -> None:
+    table = Table([*(key_at(number) for number in range(20)), key_at(10**7)], size)
+    assert table.read(4) == table.keys
+    assert len(table.asked) < 200
+
+
 def test_a_short_stream_is_not_asked_for_its_end() -> None:
     table = Table([key_at(number) for number in range(25)], 10)
     assert table.read(4) == table.keys

@@ -120,7 +120,7 @@ class _Reading:
             answer = under_way.result()
             if key_at_end(answer) is not None:
                 self._step = max(_MS, self._step * 3 // 4)
-            elif size_of(answer) < self._full // 2:
+            elif 2 * size_of(answer) < self._full:
                 self._step *= 2
             self._send()
             yield from pages_from(answer, partial(self._ask, among=window), self._read, self._sending)
