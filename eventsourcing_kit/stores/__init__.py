@@ -46,6 +46,7 @@ def open_store(url: str, *, clock: Callable[[], int] | None = None) -> BaseStore
             legacy=place.legacy,
             snapshots=place.snapshots,
             connections=place.connections,
+            transport=place.transport,
             clock=clock,
         )
     from eventsourcing_kit.stores.sqlite import SQLiteStore

@@ -16,19 +16,18 @@ from urllib.parse import urlsplit
 
 import boto3
 import botocore.exceptions
-import msgspec
 from botocore.config import Config
 
 from eventsourcing_kit.errors import StoreDamaged, StoreNotFound, StoreUnavailable
-from eventsourcing_kit.record import BOOKKEEPING_END, COLUMNS, LATE_KEY, LATE_KEYS_END, plain_key
+from eventsourcing_kit.record import BOOKKEEPING_END, LATE_KEY, LATE_KEYS_END, plain_key
 from eventsourcing_kit.stores.base import BaseStore
 from eventsourcing_kit.stores.contract import TableSize
 from eventsourcing_kit.stores.pages import (
-    TAGS,
     answer_of,
     asked,
     each_page,
     error_code,
+    item_of,
     items_of,
     keep_bodies,
     page_of,
@@ -50,9 +49,11 @@ if TYPE_CHECKING:
     from eventsourcing_kit.snapshot import Snapshot
     from eventsourcing_kit.stores.brief_pages import AskWith
     from eventsourcing_kit.stores.contract import Outcome, Readable, ScannedPage
+    from eventsourcing_kit.stores.direct import Direct
     from eventsourcing_kit.stores.dynamodb_index import CorrelationIndex
     from eventsourcing_kit.stores.dynamodb_snapshots import SnapshotTable
     from eventsourcing_kit.stores.pages import Answer, Key, Page
+    from eventsourcing_kit.stores.url import Transport
     from eventsourcing_kit.stores.windows import Ask, Range
 
 __all__ = ["DynamoDBStore"]
@@ -90,6 +91,7 @@ class DynamoDBStore(BaseStore):
         token: Callable[[], str] | None = None,
         snapshots: str | None = None,
         connections: int | None = None,
+        transport: Transport | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         super().__init__(url, retention_days=retention_days, legacy=legacy, clock=clock, token=token)
@@ -98,8 +100,10 @@ class DynamoDBStore(BaseStore):
         self._region = region
         self._profile = profile
         self._endpoint_url = endpoint_url
+        self._transport = transport
         self._sleep = sleep
         self._connecting = threading.Lock()
+        self._direct: Direct | None = None  # made with the client
         self.page_size: int | None = None  # events to a page of a reading; None: as many as fit into 1 MB
         self.in_flight = connections or _WINDOWS  # windows of a long stream at once; each may hold a page of 1 MB
 
@@ -133,14 +137,14 @@ class DynamoDBStore(BaseStore):
     def streams(self, prefix: str = "") -> Iterator[str]:
         found: set[str] = set()
         with self._translated("listing streams"):
-            for item in items_of(self._client.scan, self._scan(), url=self.url, doing="listing streams"):
+            for item in items_of(self._reads.scan, self._scan(), url=self.url, doing="listing streams"):
                 found.add(item["pk"]["S"])
         yield from sorted(stream for stream in found if stream.startswith(prefix))
 
     def _glimpse(self, limit: int) -> tuple[list[str], bool]:
         # One page: to list the streams of a table is to read all of it, which a notebook must not do unasked.
         with self._translated("listing streams"):
-            answer = asked(self._client.scan, self._scan())
+            answer = asked(self._reads.scan, self._scan())
             page = answer_of(answer, url=self.url, doing="listing streams")
         found = sorted({item["pk"]["S"] for item in page["Items"]})
         return found[:limit], len(found) > limit or "LastEvaluatedKey" in page
@@ -157,7 +161,7 @@ class DynamoDBStore(BaseStore):
 
     def close(self) -> None:
         if "_client" in self.__dict__:
-            self._client.close()
+            self._reads.close()
 
     def _append_batch(self, events: list[Event]) -> list[Outcome | EventRefused]:
         # Events of one key go one after another, or it would be chance which of two equal ones is the duplicate.
@@ -187,7 +191,7 @@ class DynamoDBStore(BaseStore):
             try:
                 self._client.put_item(
                     TableName=self.table,
-                    Item=_to_item(record),
+                    Item=item_of(record),
                     ConditionExpression=condition,
                     ReturnValuesOnConditionCheckFailure="ALL_OLD",
                     **more,
@@ -260,7 +264,7 @@ class DynamoDBStore(BaseStore):
                 **more,
             }
             with self._translated("reading"):
-                return asked(self._client.query, request)
+                return asked(self._reads.query, request)
 
         return ask
 
@@ -291,7 +295,7 @@ class DynamoDBStore(BaseStore):
 
         def ask(key: Key | None) -> Answer:
             with self._translated("scanning"):
-                return asked(self._client.scan, request if key is None else {**request, "ExclusiveStartKey": key})
+                return asked(self._reads.scan, request if key is None else {**request, "ExclusiveStartKey": key})
 
         return segment_pages(ask, url=self.url, now=self._clock())
 
@@ -348,6 +352,12 @@ class DynamoDBStore(BaseStore):
             client: DynamoDBClient = self.__dict__["_client"]
             return client
 
+    @property
+    def _reads(self) -> DynamoDBClient | Direct:
+        """What asks for pages of events."""
+        client = self._client
+        return self._direct or client
+
     def _connect(self) -> DynamoDBClient:
         with self._translated("connecting"):
             session = boto3.Session(profile_name=self._profile, region_name=self._region)
@@ -355,7 +365,11 @@ class DynamoDBStore(BaseStore):
                 # A server on this machine looks at no credentials, yet botocore signs nothing without any.
                 session = boto3.Session("local", "local", region_name=self._region)
             client = session.client("dynamodb", endpoint_url=self._endpoint_url, config=_CONFIG)
-        keep_bodies(client)
+            keep_bodies(client)
+            if self._transport == "direct":
+                from eventsourcing_kit.stores.direct import Direct  # as above
+
+                self._direct = Direct(client, session)
         return client
 
     def _wait_for_table(self) -> None:
@@ -378,15 +392,6 @@ class DynamoDBStore(BaseStore):
             raise StoreUnavailable(self.url, code=error_code(error), doing=doing) from error
         except (botocore.exceptions.BotoCoreError, botocore.exceptions.HTTPClientError) as error:
             raise StoreUnavailable(self.url, code=type(error).__name__, doing=doing) from error
-
-
-def _to_item(record: Record) -> dict[str, Any]:
-    values = zip(COLUMNS, msgspec.structs.astuple(record), strict=True)
-    return {
-        name: {TAGS.get(name, "S"): str(value) if name == "expireRecord" else value}
-        for name, value in values
-        if value is not None
-    }
 
 
 def _schema(keys: tuple[tuple[str, str], ...]) -> Any:

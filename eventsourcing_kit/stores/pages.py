@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 __all__ = [
     "NO_DETAIL",
     "NO_TEXT",
+    "OPERATIONS",
     "TAGS",
     "Bytes",
     "Number",
@@ -45,10 +46,12 @@ __all__ = [
     "Sending",
     "Text",
     "answer_of",
+    "answer_with",
     "asked",
     "body_of",
     "each_page",
     "error_code",
+    "item_of",
     "items_of",
     "keep_bodies",
     "key_at_end",
@@ -61,8 +64,8 @@ __all__ = [
 Content = TypeVar("Content")
 
 TAGS: Final = {"eventDetailZ": "B", "expireRecord": "N"}  # the types of attributes that are no text
+OPERATIONS: Final = ("Query", "Scan")  # whose answers are kept as they came
 
-_OPERATIONS: Final = ("Query", "Scan")
 _BODY: Final = "body, kept by eventsourcing_kit"  # a member that no answer of DynamoDB has
 _OK: Final = 200
 _FIELDS: Final = dict(zip(COLUMNS, Record.__struct_fields__, strict=True))
@@ -72,7 +75,7 @@ _TAIL: Final = 32_768  # bytes at the end of a page in which its last key stands
 
 def keep_bodies(client: DynamoDBClient) -> None:
     """From here on, `asked` gives the client's answers as they came. All others who use that client see no change."""
-    for operation in _OPERATIONS:
+    for operation in OPERATIONS:
         client.meta.events.register(f"before-parse.dynamodb.{operation}", _keep_body)
         client.meta.events.register(f"before-send.dynamodb.{operation}", _note_leaving)
 
@@ -139,6 +142,11 @@ def items_of(operation: Callable[..., Any], request: dict[str, Any], *, url: str
         request = {**request, "ExclusiveStartKey": page["LastEvaluatedKey"]}
 
 
+def answer_with(body: bytes) -> Answer:
+    """An answer of these bytes, whose checksum was right."""
+    return {_BODY: body, "ResponseMetadata": {"HTTPHeaders": {}}}
+
+
 def body_of(answer: Answer, url: str, doing: str) -> bytes | None:
     """The bytes of an answer; None where botocore has parsed it. Raises StoreUnavailable where they are damaged."""
     body: bytes | None = answer.get(_BODY)
@@ -184,6 +192,16 @@ def record_of(item: dict[str, Any], *, url: str) -> Record:
             value = b64decode(value)
         values[field] = value
     return Record(**values)
+
+
+def item_of(record: Record) -> dict[str, Any]:
+    """A record as boto3's client takes it."""
+    values = zip(COLUMNS, msgspec.structs.astuple(record), strict=True)
+    return {
+        name: {TAGS.get(name, "S"): str(value) if name == "expireRecord" else value}
+        for name, value in values
+        if value is not None
+    }
 
 
 class Text(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from eventsourcing_kit.errors import InvalidStoreURL
 
-__all__ = ["StoreURL", "absolute", "parse_url"]
+__all__ = ["StoreURL", "Transport", "absolute", "parse_url"]
 
 _COMMON: Final = ("legacy", "retention_days")
 _OPTIONS: Final = {
     "sqlite": _COMMON,
-    "dynamodb": (*_COMMON, "connections", "endpoint_url", "profile", "region", "snapshots"),
+    "dynamodb": (*_COMMON, "connections", "endpoint_url", "profile", "region", "snapshots", "transport"),
 }
 _MAX_RETENTION_DAYS: Final = 36_500
 _MAX_CONNECTIONS: Final = 32
+
+Transport = Literal["direct"]
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,7 @@ class StoreURL:
     endpoint_url: str | None
     snapshots: str | None  # the table of snapshots, where it is not `TABLE-snapshots`
     connections: int | None  # over which a long stream is read at once, where it is not the store's usual number
+    transport: Transport | None  # of what is read, where it is not boto3's own
 
 
 def parse_url(url: str) -> StoreURL:
@@ -65,6 +68,7 @@ def parse_url(url: str) -> StoreURL:
         endpoint_url=options.get("endpoint_url") or None,
         snapshots=options.get("snapshots") or None,
         connections=_whole(url, "connections", options.get("connections"), _MAX_CONNECTIONS),
+        transport=_transport(url, options.get("transport")),
     )
 
 
@@ -115,6 +119,12 @@ def _switch(url: str, name: str, text: str | None) -> bool:
     if text not in (None, "0", "1"):
         raise InvalidStoreURL(url, f"{name} is '{text}', expected 0 or 1")
     return text == "1"
+
+
+def _transport(url: str, text: str | None) -> Transport | None:
+    if text is None or text == "direct":
+        return "direct" if text else None
+    raise InvalidStoreURL(url, f"transport is '{text}', expected 'direct'")
 
 
 def _masked(url: str) -> str:

@@ -1,0 +1,121 @@
+"""HTTP connections to DynamoDB, of the standard library: half the work of urllib3's, as botocore uses them."""
+
+from __future__ import annotations
+
+import http.client
+import ssl
+from functools import cached_property
+from io import BytesIO
+from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import urlsplit
+
+from botocore.awsrequest import AWSResponse
+from botocore.exceptions import (
+    ConnectionClosedError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    ReadTimeoutError,
+    SSLError,
+)
+from botocore.httpsession import create_urllib3_context, get_cert_path
+from botocore.utils import get_environ_proxies
+from urllib3.util import wait_for_read
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from botocore.awsrequest import AWSPreparedRequest
+    from mypy_boto3_dynamodb.client import DynamoDBClient
+
+__all__ = ["Connections"]
+
+
+class Connections:
+    """Kept open where they have brought a whole answer, and only then."""
+
+    def __init__(self, client: DynamoDBClient) -> None:
+        self._config: Any = client.meta.config
+        self._session: Any = client._endpoint.http_session  # type: ignore[attr-defined]  # noqa: SLF001 - as below
+        self._idle: dict[str, list[http.client.HTTPConnection]] = {}
+
+    def reaches(self, url: str) -> bool:
+        """Whether `send` gets there in botocore's way."""
+        config = self._config
+        return not (config.proxies or config.client_cert or get_environ_proxies(url).get(urlsplit(url).scheme))
+
+    def send(self, request: AWSPreparedRequest) -> AWSResponse:
+        """Raises as botocore's session does."""
+        url, body, sent = request.url or "", cast("bytes", request.body), dict(request.headers.items())
+        connection = self._kept(url) or self._made(url)
+        is_kept = False
+        try:
+            connection.request("POST", urlsplit(url).path or "/", body, sent)
+            answer = connection.getresponse()
+            body, headers = answer.read(), cast("Any", dict(answer.getheaders()))
+            is_kept = connection.sock is not None and len(self._idle[url]) < self._config.max_pool_connections
+        except (http.client.HTTPException, OSError) as error:
+            raise _translated(error, url, request) from error
+        finally:
+            if is_kept:
+                self._idle[url].append(connection)
+            else:
+                connection.close()
+        return AWSResponse(url, answer.status, headers, _Body(body))
+
+    def close(self) -> None:
+        for idle in self._idle.values():
+            while idle:
+                idle.pop().close()
+
+    def _kept(self, url: str) -> http.client.HTTPConnection | None:
+        idle = self._idle.setdefault(url, [])
+        while True:
+            try:
+                connection = idle.pop()
+            except IndexError:
+                return None
+            if not wait_for_read(connection.sock, timeout=0):
+                return connection
+            connection.close()  # nothing was asked, so what there is to read is that the server has hung up
+
+    def _made(self, url: str) -> http.client.HTTPConnection:
+        parts, patience = urlsplit(url), self._config.connect_timeout
+        connection = (
+            http.client.HTTPSConnection(parts.hostname or "", parts.port, timeout=patience, context=self._tls)
+            if parts.scheme == "https"
+            else http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=patience)
+        )
+        try:
+            connection.connect()
+            connection.sock.settimeout(self._config.read_timeout)
+        except OSError as error:
+            if connection.sock is not None:  # it was connected, and has failed over TLS
+                connection.close()
+                raise _translated(error, url) from error
+            kind = ConnectTimeoutError if isinstance(error, TimeoutError) else EndpointConnectionError
+            raise kind(endpoint_url=url, error=error) from error
+        return connection
+
+    @cached_property
+    def _tls(self) -> ssl.SSLContext:
+        """As botocore's session makes it."""
+        context: ssl.SSLContext = create_urllib3_context()
+        context.check_hostname = True  # which urllib3 does by itself
+        context.load_verify_locations(get_cert_path(self._session._verify))  # noqa: SLF001 - nothing public tells it
+        return context
+
+
+def _translated(error: Exception, url: str, request: AWSPreparedRequest | None = None) -> Exception:
+    """As botocore calls what its session meets with."""
+    if isinstance(error, ssl.SSLError):
+        return SSLError(endpoint_url=url, error=error)
+    if isinstance(error, TimeoutError):
+        return ReadTimeoutError(endpoint_url=url, error=error)
+    return ConnectionClosedError(endpoint_url=url, request=request, error=error)
+
+
+class _Body(BytesIO):
+    """What botocore reads an answer's body from."""
+
+    def stream(self) -> Iterator[bytes]:
+        yield self.read()
