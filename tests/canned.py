@@ -7,7 +7,7 @@ import threading
 import zlib
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 from tests.serving import Quiet, serving
@@ -38,6 +38,7 @@ class Canned:
     url: str
     answers: dict[str, list[Answer]] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
+    received: list[tuple[dict[str, str], bytes]] = field(default_factory=list)  # headers, in lower case, and body
 
 
 def page(*items: dict[str, Any], behind: str | None = None, **more: Any) -> Answer:
@@ -48,17 +49,21 @@ def page(*items: dict[str, Any], behind: str | None = None, **more: Any) -> Answ
 
 
 @contextmanager
-def canned(answers: dict[str, list[Answer]]) -> Iterator[Canned]:
+def canned(
+    answers: dict[str, list[Answer]], server_of: type[ThreadingHTTPServer] = ThreadingHTTPServer
+) -> Iterator[Canned]:
     """Runs a Canned in this process, on a port of 127.0.0.1."""
 
     class Handler(Quiet, BaseHTTPRequestHandler):
         timeout = 30
 
         def do_POST(self) -> None:
-            request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            request = json.loads(body)
             key = request.get("ExclusiveStartKey", {}).get("sk", {}).get("S", "")
             key = f"{request['Segment']} {key}" if "Segment" in request else key
             server.asked.append(key)
+            server.received.append(({name.lower(): value for name, value in self.headers.items()}, body))
             left = server.answers[key]
             answer = left.pop(0) if len(left) > 1 else left[0]
             if answer.gate is not None:
@@ -72,6 +77,6 @@ def canned(answers: dict[str, list[Answer]]) -> Iterator[Canned]:
             self.wfile.write(answer.body[: answer.sent])
             self.close_connection = answer.sent is not None
 
-    with serving(Handler) as url:
+    with serving(Handler, server_of) as url:
         server = Canned(url, answers)
         yield server

@@ -37,6 +37,7 @@ class FaultyProxy:
     next_fault: Callable[[], Fault | None]
     passed: int = 0
     struck: Counter[Fault] = field(default_factory=Counter)
+    agents: list[str] = field(default_factory=list)  # who has asked
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def fault(self) -> Fault | None:
@@ -59,6 +60,7 @@ def faulty_proxy(endpoint: str, next_fault: Callable[[], Fault | None]) -> Itera
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
+            proxy.agents.append(self.headers["User-Agent"])
             fault = proxy.fault()
             if fault == "cut before":
                 self.close_connection = True

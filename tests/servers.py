@@ -160,6 +160,7 @@ class LossyProxy:
     url: str
     lose: dict[str, int] = field(default_factory=dict)  # operation -> how many answers more are lost
     asked: list[tuple[str, dict[str, Any]]] = field(default_factory=list)  # operation and request
+    agents: list[str] = field(default_factory=list)  # who has asked
 
 
 @contextmanager
@@ -172,6 +173,7 @@ def lossy_proxy(endpoint: str) -> Iterator[LossyProxy]:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             operation = self.headers["X-Amz-Target"].rpartition(".")[2]
             proxy.asked.append((operation, json.loads(body)))
+            proxy.agents.append(self.headers["User-Agent"])
             connection = http.client.HTTPConnection(target.hostname or "", target.port, timeout=30)
             try:
                 connection.request("POST", self.path, body, dict(self.headers))

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import pytest
 
 from eventsourcing_kit.record import COLUMNS
+from eventsourcing_kit.stores.direct import Direct
 from eventsourcing_kit.stores.sqlite import SQLiteStore
 from eventsourcing_kit.stores.url import parse_url
 from eventsourcing_kit.testing import StoreContract
+from eventsourcing_kit.testing.contract.batches import Batches
+from eventsourcing_kit.testing.contract.legacy import Legacy
+from eventsourcing_kit.testing.contract.order import Order
+from eventsourcing_kit.testing.contract.reading import Reading
+from eventsourcing_kit.testing.contract.retention import Retention
+from eventsourcing_kit.testing.contract.streams import Streams
+from eventsourcing_kit.testing.contract.threads import Threads
+from tests.transports import taught
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -87,12 +96,49 @@ class TestDynamoDB(DynamoDBContract):
         return opener(dynamodb_url)
 
 
+class TestDirect(Batches, Order, Reading, Streams, Retention, Legacy, Threads):
+    """What is read, over the direct transport."""
+
+    put_item = DynamoDBContract.put_item
+    items = DynamoDBContract.items
+    learned: ClassVar[dict[str, Any]] = {}  # one store has, for all the others: else their first requests were boto3's
+
+    @pytest.fixture
+    def open_store(self, dynamodb_url: str) -> OpenStore:
+        opened = opener(f"{dynamodb_url}&transport=direct")
+
+        def open_(**options: Any) -> DynamoDBStore:
+            store = cast("DynamoDBStore", opened(**options))
+            reads = store._reads
+            assert isinstance(reads, Direct)
+            if not self.learned:
+                store.create_table()
+                taught(store)
+                self.learned.update(reads._patterns)
+            reads._patterns.update(self.learned)
+            return store
+
+        return open_
+
+    def test_it_is_read_directly(self, open_store: OpenStore) -> None:
+        with cast("DynamoDBStore", open_store()) as store:
+            store.create_table()
+            list(store.read("order-17"))
+            assert isinstance(store._reads, Direct)
+            assert store._reads._connections._idle
+
+
 def opener(url: str) -> OpenStore:
     from eventsourcing_kit.stores.dynamodb import DynamoDBStore
 
     place = parse_url(url)
     return lambda **options: DynamoDBStore(
-        place.place or "", url=url, region=place.region, endpoint_url=place.endpoint_url, **options
+        place.place or "",
+        url=url,
+        region=place.region,
+        endpoint_url=place.endpoint_url,
+        transport=place.transport,
+        **options,
     )
 
 

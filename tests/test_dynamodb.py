@@ -17,8 +17,10 @@ from eventsourcing_kit import open_store
 from eventsourcing_kit.errors import IndexNotFound, InvalidStoreURL, StoreDamaged, StoreNotFound, StoreUnavailable
 from eventsourcing_kit.stores.contract import Counts
 from eventsourcing_kit.stores.dynamodb import DynamoDBStore
+from eventsourcing_kit.stores.pages import OPERATIONS
 from eventsourcing_kit.testing import Clock, event
 from tests.servers import LossyProxy, closed_port, listening, lossy_proxy
+from tests.transports import TRANSPORTS, are_direct, taught
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -55,11 +57,23 @@ def proxy(dynamodb_endpoint: str) -> Iterator[LossyProxy]:
         yield proxy
 
 
-@pytest.fixture
-def proxied(store: DynamoDBStore, proxy: LossyProxy, pauses: list[float]) -> Iterator[DynamoDBStore]:
-    """A store at the same table, which asks through the proxy."""
-    with opened(f"dynamodb://{store.table}?region=eu-west-1&endpoint_url={proxy.url}") as proxied:
+@pytest.fixture(params=TRANSPORTS)
+def proxied(
+    request: pytest.FixtureRequest, store: DynamoDBStore, proxy: LossyProxy, pauses: list[float]
+) -> Iterator[DynamoDBStore]:
+    """A store at the same table, which asks through the proxy, and reads over each transport."""
+    end = TRANSPORTS[request.param]
+    with opened(f"dynamodb://{store.table}?region=eu-west-1&endpoint_url={proxy.url}{end}") as proxied:
+        taught(proxied)
+        proxy.asked.clear()
+        proxy.agents.clear()
         yield proxied
+        reads = [
+            is_direct
+            for (kind, _), is_direct in zip(proxy.asked, are_direct(proxy.agents), strict=True)
+            if kind in OPERATIONS
+        ]
+        assert any(reads) == (request.param == "direct" and bool(reads))
 
 
 @pytest.fixture
@@ -147,6 +161,8 @@ def test_credentials_in_a_url_are_refused_and_not_repeated(url: str) -> None:
         "dynamodb://orders?endpoint_url=http://127.0.0.1:port",
         "dynamodb://orders?endpoint_url=http://127.0.0.1:99999",
         "dynamodb://orders?endpoint_url=http://[::1",
+        "dynamodb://orders?transport=boto3",
+        "dynamodb://orders?transport=",
     ],
 )
 def test_a_url_that_names_no_table_is_refused(url: str) -> None:

@@ -24,11 +24,15 @@ from eventsourcing_kit.record import COLUMNS
 from eventsourcing_kit.stores import pages
 from eventsourcing_kit.stores.dynamodb import DynamoDBStore
 from tests.canned import Answer, Canned, canned, page
+from tests.transports import TRANSPORTS, are_direct, taught
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
     from eventsourcing_kit import Event
+
+    Served = Callable[..., AbstractContextManager[tuple[DynamoDBStore, Canned]]]
 
 REFUSED: Final = b'{"__type": "com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException"}'
 THROTTLED: Final = Answer(REFUSED, status=400)
@@ -47,16 +51,30 @@ def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ExponentialBackoff, "delay_amount", lambda self, context: 0)
 
 
-@contextmanager
-def served(**answers: list[Answer]) -> Iterator[tuple[DynamoDBStore, Canned]]:
-    """A store whose server answers so: `first` at the beginning, else behind the key of that name."""
-    named = {"" if name == "first" else name: each for name, each in answers.items()}
-    with (
-        canned(named) as server,
-        open_store(f"dynamodb://events?region=eu-west-1&endpoint_url={server.url}") as store,
-    ):
-        assert isinstance(store, DynamoDBStore)
-        yield store, server
+@pytest.fixture(params=TRANSPORTS)
+def served(request: pytest.FixtureRequest) -> Served:
+    """A store whose server answers so: `first` at the beginning, else behind the key of that name. Over the direct
+    transport the first try for each page has to be direct, and what is tried again botocore's."""
+
+    @contextmanager
+    def served(**answers: list[Answer]) -> Iterator[tuple[DynamoDBStore, Canned]]:
+        with (
+            canned({"": [page()]}) as server,
+            open_store(
+                f"dynamodb://events?region=eu-west-1&endpoint_url={server.url}{TRANSPORTS[request.param]}"
+            ) as store,
+        ):
+            assert isinstance(store, DynamoDBStore)
+            taught(store)
+            server.answers = {"" if name == "first" else name: each for name, each in answers.items()}
+            server.asked.clear()
+            server.received.clear()
+            yield store, server
+            tries = are_direct(headers["user-agent"] for headers, _ in server.received)
+            assert sum(tries) >= (len({*server.asked}) if request.param == "direct" else 0)
+            assert request.param == "direct" or not any(tries)
+
+    return served
 
 
 def ids(events: Iterator[Event]) -> list[str]:
@@ -146,13 +164,13 @@ def test_no_attribute_of_another_type_is_passed_over(name: str) -> None:
     assert f"attribute '{name}' of the item '{key_of(2)}' has the type BOOL" in fast[0][1]
 
 
-def test_sound_pages_take_the_fast_road(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sound_pages_take_the_fast_road(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pages, "record_of", None)
     with served(first=[page(item(1), behind="k1")], k1=[page(item(2))]) as (store, _):
         assert ids(store.read("order-17")) == ["e-1", "e-2"]
 
 
-def test_a_botocore_without_the_event_is_read_on_the_plain_road() -> None:
+def test_a_botocore_without_the_event_is_read_on_the_plain_road(served: Served) -> None:
     gate = threading.Event()
     gate.set()
     with served(first=[page(item(1), behind="k1")], k1=[page(item(2), gate=gate)]) as (store, server):
@@ -163,8 +181,9 @@ def test_a_botocore_without_the_event_is_read_on_the_plain_road() -> None:
         assert server.asked == ["", "k1", "", "k1"]
 
 
-def test_others_who_use_the_client_see_what_botocore_has_parsed() -> None:
+def test_others_who_use_the_client_see_what_botocore_has_parsed(served: Served) -> None:
     with served(first=[page(item(1))]) as (store, _):
+        assert ids(store.read("order-17")) == ["e-1"]
         found = store._client.scan(TableName=store.table)
     assert found["Items"] == [item(1)]
 
@@ -172,7 +191,7 @@ def test_others_who_use_the_client_see_what_botocore_has_parsed() -> None:
 # Faults
 
 
-def test_an_answer_with_a_wrong_checksum_is_asked_for_again() -> None:
+def test_an_answer_with_a_wrong_checksum_is_asked_for_again(served: Served) -> None:
     wrong = page(item(9), checksum=1)
     with served(first=[wrong, page(item(1), behind="k1")], k1=[wrong, wrong, page(item(2))]) as (store, server):
         assert ids(store.read("order-17")) == ["e-1", "e-2"]
@@ -180,46 +199,46 @@ def test_an_answer_with_a_wrong_checksum_is_asked_for_again() -> None:
 
 
 @pytest.mark.parametrize("use", ["read", "streams"])
-def test_where_every_checksum_is_wrong_no_event_is_handed_out(use: str) -> None:
+def test_where_every_checksum_is_wrong_no_event_is_handed_out(served: Served, use: str) -> None:
     with served(first=[page(item(9), checksum=1)]) as (store, server), pytest.raises(StoreUnavailable) as raised:
         list(store.read("order-17") if use == "read" else store.streams())
     assert raised.value.code == "an answer with a wrong checksum"
     assert len(server.asked) == 5
 
 
-def test_an_answer_that_is_cut_is_asked_for_again() -> None:
+def test_an_answer_that_is_cut_is_asked_for_again(served: Served) -> None:
     half = replace(page(item(9)), sent=40)
     with served(first=[half, page(item(1), behind="k1")], k1=[half, page(item(2))]) as (store, server):
         assert ids(store.read("order-17")) == ["e-1", "e-2"]
     assert server.asked == ["", "", "k1", "k1"]
 
 
-def test_where_every_answer_is_cut_the_store_is_unavailable() -> None:
+def test_where_every_answer_is_cut_the_store_is_unavailable(served: Served) -> None:
     with served(first=[replace(page(item(9)), sent=40)]) as (store, _), pytest.raises(StoreUnavailable):
         list(store.read("order-17"))
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b'{"Items": [', b"[]", b"{}", b'{"Items": []} x'])
-def test_a_success_that_is_not_dynamodbs_is_no_empty_stream(body: bytes) -> None:
+def test_a_success_that_is_not_dynamodbs_is_no_empty_stream(served: Served, body: bytes) -> None:
     with served(first=[Answer(body)]) as (store, _):
         for use in (lambda: list(store.read("order-17")), lambda: list(store.streams())):
             with pytest.raises(StoreUnavailable, match="an answer that is not DynamoDB's"):
                 use()
 
 
-def test_a_page_without_events_may_have_more_behind_it() -> None:
+def test_a_page_without_events_may_have_more_behind_it(served: Served) -> None:
     with served(first=[page(behind="k1")], k1=[page(behind="k2")], k2=[page(item(1))]) as (store, _):
         assert ids(store.read("order-17")) == ["e-1"]
         assert list(store.streams()) == ["order-17"]
 
 
-def test_a_page_that_is_throttled_is_asked_for_again() -> None:
+def test_a_page_that_is_throttled_is_asked_for_again(served: Served) -> None:
     with served(first=[page(item(1), behind="k1")], k1=[THROTTLED, THROTTLED, page(item(2))]) as (store, server):
         assert ids(store.read("order-17")) == ["e-1", "e-2"]
     assert server.asked == ["", "k1", "k1", "k1"]
 
 
-def test_what_goes_wrong_with_a_page_is_raised_when_its_turn_comes() -> None:
+def test_what_goes_wrong_with_a_page_is_raised_when_its_turn_comes(served: Served) -> None:
     with served(first=[page(item(1), item(2), behind="k1")], k1=[THROTTLED]) as (store, _):
         rows = store.records("order-17")
         assert [next(rows).id, next(rows).id] == ["e-1", "e-2"]
@@ -228,7 +247,7 @@ def test_what_goes_wrong_with_a_page_is_raised_when_its_turn_comes() -> None:
     assert raised.value.code == "ProvisionedThroughputExceededException"
 
 
-def test_a_bad_item_is_raised_behind_the_events_before_it() -> None:
+def test_a_bad_item_is_raised_behind_the_events_before_it(served: Served) -> None:
     with served(first=[page(item(1), item(2, source={"N": "7"}), item(3))]) as (store, _):
         rows = store.records("order-17")
         assert next(rows).id == "e-1"
@@ -239,7 +258,7 @@ def test_a_bad_item_is_raised_behind_the_events_before_it() -> None:
 # One page ahead
 
 
-def test_an_attribute_that_bears_the_keys_name_leads_nowhere() -> None:
+def test_an_attribute_that_bears_the_keys_name_leads_nowhere(served: Served) -> None:
     decoy = json.dumps({"Items": [item(1, LastEvaluatedKey={"S": "decoy"})]}).encode()
     misled = page(item(1, LastEvaluatedKey={"pk": {"S": "order-17"}, "sk": {"S": "k9"}}), behind="k1")
     last = misled.body.rindex(b', "LastEvaluatedKey"')
@@ -251,7 +270,7 @@ def test_an_attribute_that_bears_the_keys_name_leads_nowhere() -> None:
         assert ids(store.records("order-17")) == ["e-1", "e-1"]
 
 
-def test_the_next_page_is_on_its_way_before_this_one_is_read_and_no_other_is() -> None:
+def test_the_next_page_is_on_its_way_before_this_one_is_read_and_no_other_is(served: Served) -> None:
     gate = threading.Event()
     answers = {"first": [page(item(1), item(2), behind="k1")], "k1": [page(item(3), behind="k2", gate=gate)]}
     with served(**answers, k2=[page(item(4))]) as (store, server):
@@ -264,7 +283,7 @@ def test_the_next_page_is_on_its_way_before_this_one_is_read_and_no_other_is() -
 
 
 @pytest.mark.parametrize("taken", [0, 1])
-def test_a_reading_that_is_left_leaves_no_thread_behind(taken: int) -> None:
+def test_a_reading_that_is_left_leaves_no_thread_behind(served: Served, taken: int) -> None:
     with served(first=[page(item(1), item(2), behind="k1")], k1=[page(item(3))]) as (store, _):
         for _round in range(20):
             rows = store.records("order-17")
@@ -274,7 +293,7 @@ def test_a_reading_that_is_left_leaves_no_thread_behind(taken: int) -> None:
             assert not [thread for thread in threading.enumerate() if thread.name.startswith("eventsourcing_kit")]
 
 
-def test_a_stream_of_one_page_starts_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stream_of_one_page_starts_no_thread(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pages, "ThreadPoolExecutor", None)
     with served(first=[page(item(1))]) as (store, _):
         assert ids(store.read("order-17")) == ["e-1"]

@@ -35,6 +35,7 @@ from tests.canned import Answer, Canned, canned, page
 from tests.counting import counting, loose
 from tests.proxy import Fault, faulty_proxy
 from tests.servers import LossyProxy, lossy_proxy
+from tests.transports import TRANSPORTS, are_direct
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -278,19 +279,23 @@ def test_any_table_gives_the_same_either_way(
     assert told(LOG, table, way="scan", **asked) == told(LOG, table, way="query", **asked)
 
 
-def test_a_pass_comes_through_what_a_network_does(table: DynamoDBStore, dynamodb_endpoint: str) -> None:
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_a_pass_comes_through_what_a_network_does(table: DynamoDBStore, dynamodb_endpoint: str, transport: str) -> None:
     faults: Iterator[Fault | None] = cycle(
         (None, None, "throttled", None, None, "cut before", None, None, "half an answer", None, None, "error")
     )
     with (
         faulty_proxy(dynamodb_endpoint, faults.__next__) as proxy,
-        open_store(f"dynamodb://{table.table}?region=eu-west-1&endpoint_url={proxy.url}") as store,
+        open_store(
+            f"dynamodb://{table.table}?region=eu-west-1&endpoint_url={proxy.url}{TRANSPORTS[transport]}"
+        ) as store,
     ):
         assert isinstance(store, DynamoDBStore)
         store._clock = lambda: NOW_NS
         store.page_size = 7
         assert told(counting, store, way="scan") == told(counting, table, way="query")
     assert len(proxy.struck) == 4
+    assert any(are_direct(proxy.agents)) == (transport == "direct")
 
 
 def test_where_a_process_dies_it_is_said_at_which_stream(table: DynamoDBStore) -> None:

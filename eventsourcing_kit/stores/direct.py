@@ -19,6 +19,7 @@ from zlib import crc32
 
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest, AWSResponse
+from botocore.credentials import ReadOnlyCredentials
 from botocore.hooks import first_non_none_response
 from urllib3 import HTTPResponse
 
@@ -43,6 +44,7 @@ _SIGNED: Final = re.compile(
     r"AWS4-HMAC-SHA256 Credential=[^,]+/\d{8}/([^/,]+)/([^/,]+)/aws4_request, SignedHeaders=([^,]+), Signature="
 )
 _OF_ONE: Final = ("x-amz-date", "x-amz-security-token")  # which the signer makes for each request
+_NOBODY: Final = ReadOnlyCredentials("", "", None)
 _log: Final = logging.getLogger("eventsourcing_kit.stores")
 
 
@@ -150,7 +152,8 @@ class _Pattern(NamedTuple):
         region, service, signed = found.groups()
         common = {name: headers[name] for name in signed.split(";") if name in headers and name not in _OF_ONE}
         # The host, which is signed without standing among the headers, would be made out anew for each request.
-        common["host"] = SigV4Auth(None, service, region).headers_to_sign(AWSRequest("POST", request.url))["host"]
+        signer = SigV4Auth(_NOBODY, service, region)
+        common["host"] = signer.headers_to_sign(AWSRequest("POST", request.url))["host"]
         common["user-agent"] = headers["user-agent"] + MARK
         return cls(request.url or "", common, region, service)
 
