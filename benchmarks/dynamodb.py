@@ -12,6 +12,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 from unittest.mock import patch
 
@@ -38,12 +39,12 @@ __all__ = ["measure"]
 AIMS: Final = {"typed": 13, "untyped": 11}  # times boto3's speed
 DIRECT: Final = {"typed": 17, "untyped": 12}  # with the direct transport
 WAITING: Final = {1: 1.7, 8: 1.6}  # times the time without latency, by connections
-MANY: Final = 4  # times boto3's speed in threads
+MANY: Final = 4  # times boto3's speed in threads, with either transport
 LATENCY: Final = 0.005
 
 # What stands behind `?` in a store's URL, where there is something to choose; None: not built yet, and left out.
 EIGHT_CONNECTIONS: Final[str | None] = "connections=8"
-DIRECT_TRANSPORT: Final[str | None] = None
+DIRECT_TRANSPORT: Final[str | None] = "transport=direct"
 
 _LONG: Final = "sku-1"
 _CREDENTIALS: Final = {
@@ -112,27 +113,30 @@ def _many(far: str, streams: Sequence[str], *, threads: int, rounds: int) -> Ite
             local.table = _table(far)
         return _over_table(local.table, stream)
 
-    with _store(far) as store, ThreadPoolExecutor(threads) as pool:
+    with _store(far) as store, _chosen(far, DIRECT_TRANSPORT) as direct, ThreadPoolExecutor(threads) as pool:
         all_there = threading.Barrier(threads)
         list(pool.map(lambda _: (all_there.wait(), in_thread(streams[0])), range(threads)))  # each makes its table
 
-        def ours() -> list[int]:
+        def ours(store: BaseStore) -> list[int]:
             return [each.state for each in rebuild_all(units, store, streams=streams)]
 
         def theirs() -> list[int]:
             return list(pool.map(in_thread, streams))
 
-        _compare([ours(), theirs()])
+        stores = {"": store} if direct is None else {"": store, ", direct": direct}
+        _compare([theirs(), *map(ours, stores.values())])
         count = 10 * len(streams)
-        cases = [
-            Case(Figures("kit: rebuild_all"), ours, count),
-            Case(Figures(f"boto3: Table.query in {threads} threads"), theirs, count),
-        ]
-        take_turns(cases, rounds=rounds)
-    kit, boto3_ = figures = [case.figures for case in cases]
+        kit = {
+            transport: Case(Figures(f"kit: rebuild_all{transport}"), partial(ours, each), count)
+            for transport, each in stores.items()
+        }
+        boto3_ = Case(Figures(f"boto3: Table.query in {threads} threads"), theirs, count)
+        take_turns([*kit.values(), boto3_], rounds=rounds)
+    figures = [case.figures for case in (*kit.values(), boto3_)]
     show(f"{len(streams):,} streams of 10, 5 ms a request (wall clock)", figures, name="rebuild_all")
-    name = f"DynamoDB, {len(streams):,} streams of 10, 5 ms each: over boto3 in {threads} threads"
-    yield Finding.of(name, over(boto3_, kit), at_least=MANY)
+    for transport, case in kit.items():
+        name = f"DynamoDB, {len(streams):,} streams of 10, 5 ms each{transport}: over boto3 in {threads} threads"
+        yield Finding.of(name, over(boto3_.figures, case.figures), at_least=MANY)
 
 
 def _over_table(table: Any, stream: str) -> int:

@@ -1,4 +1,8 @@
-"""A store's URL: `sqlite:///file.db`, `sqlite://` (in memory), `dynamodb://TABLE?region=&profile=&endpoint_url=`."""
+"""A store's URL: `sqlite:///file.db`, `sqlite://` (in memory), `dynamodb://TABLE?region=&profile=&endpoint_url=`.
+
+`transport=direct` behind a table's name is for many short streams: most of what such a page takes is boto3's. It is not
+for who watches boto3's calls.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +40,7 @@ class StoreURL:
     endpoint_url: str | None
     snapshots: str | None  # the table of snapshots, where it is not `TABLE-snapshots`
     connections: int | None  # over which a long stream is read at once, where it is not the store's usual number
-    transport: Transport | None  # of what is read, where it is not boto3's own
+    transport: Transport | None  # of what is read; None: boto3's own. See `stores.direct`
 
 
 def parse_url(url: str) -> StoreURL:
