@@ -7,6 +7,7 @@ import json
 import logging
 import random
 from contextlib import ExitStack, contextmanager
+from io import BytesIO
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
@@ -17,6 +18,7 @@ from botocore.credentials import RefreshableCredentials
 from botocore.exceptions import ClientError, SSLError
 from botocore.retries.standard import ExponentialBackoff
 from freezegun import freeze_time
+from urllib3 import HTTPResponse
 from urllib3.util import wait_for_read
 
 from eventsourcing_kit import open_store
@@ -70,7 +72,7 @@ def ids(store: DynamoDBStore) -> list[str]:
 
 
 @pytest.mark.parametrize("token", [None, "of-a-session/+=="])
-@pytest.mark.parametrize("path", ["", "/below/here"])
+@pytest.mark.parametrize("path", ["", "/below/here", "/here%3Fversion=1%26a"])
 def test_a_request_is_what_botocore_has_sent_before_it(
     server: Canned, token: str | None, path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -117,6 +119,42 @@ def test_each_request_is_signed_with_the_credentials_of_its_time(
     keys = [headers["authorization"].partition("Credential=")[2][:5] for headers, _ in server.received]
     assert keys == ["key-0", "key-0", "key-1"]
     assert directly(server) == [False, True, True]
+
+
+@pytest.mark.parametrize(
+    ("setting", "endpoint"),
+    [
+        ({}, "https://dynamodb.eu-west-1.amazonaws.com/"),
+        ({"AWS_USE_FIPS_ENDPOINT": "true"}, "https://dynamodb-fips.eu-west-1.amazonaws.com/"),
+        ({"AWS_USE_DUALSTACK_ENDPOINT": "true"}, "https://dynamodb.eu-west-1.api.aws/"),
+        ({"AWS_ACCOUNT_ID": "123456789012"}, "https://123456789012.ddb.eu-west-1.amazonaws.com/"),
+        ({"AWS_ENDPOINT_URL_DYNAMODB": "https://tables.test:8443/v1"}, "https://tables.test:8443/v1"),
+    ],
+)
+def test_requests_go_where_botocores_go(
+    setting: dict[str, str], endpoint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in setting.items():
+        monkeypatch.setenv(name, value)
+    sent: list[Any] = []
+
+    def wire(request: Any, **_: object) -> AWSResponse:
+        """Answers as if from over there."""
+        sent.append(request)
+        answer = HTTPResponse(BytesIO(page(ITEM).body), preload_content=False)
+        return AWSResponse(request.url, 200, {}, answer)  # type: ignore[arg-type]  # any mapping does
+
+    with (
+        freeze_time("2026-03-01T11:03:27Z"),
+        open_store("dynamodb://events?region=eu-west-1&transport=direct") as store,
+    ):
+        assert isinstance(store, DynamoDBStore)
+        store._client.meta.events.register("before-send", wire)  # type: ignore[arg-type]  # it may answer
+        assert ids(store) == ids(store) == ["e-1"]
+    theirs, ours = sent
+    assert ours.url == theirs.url == endpoint
+    assert ours.headers["user-agent"].endswith(MARK)
+    assert ours.headers["authorization"] == theirs.headers["authorization"].decode()
 
 
 def test_one_connection_serves_for_one_request_after_another(server: Canned) -> None:

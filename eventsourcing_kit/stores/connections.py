@@ -35,21 +35,24 @@ class Connections:
 
     def __init__(self, client: DynamoDBClient) -> None:
         self._config: Any = client.meta.config
-        self._session: Any = client._endpoint.http_session  # type: ignore[attr-defined]  # noqa: SLF001 - as below
+        # Nothing public tells which certificates botocore's session trusts.
+        session = client._endpoint.http_session  # type: ignore[attr-defined]  # noqa: SLF001 - for this
+        self._trusts: Any = getattr(session, "_verify", None)
         self._idle: dict[str, list[http.client.HTTPConnection]] = {}
 
     def reaches(self, url: str) -> bool:
         """Whether `send` gets there in botocore's way."""
-        config = self._config
-        return not (config.proxies or config.client_cert or get_environ_proxies(url).get(urlsplit(url).scheme))
+        config, proxies = self._config, get_environ_proxies(url)
+        return bool(self._trusts) and not (config.proxies or config.client_cert or proxies.get(urlsplit(url).scheme))
 
     def send(self, request: AWSPreparedRequest) -> AWSResponse:
         """Raises as botocore's session does."""
         url, body, sent = request.url or "", cast("bytes", request.body), dict(request.headers.items())
+        parts = urlsplit(url)
         connection = self._kept(url) or self._made(url)
         is_kept = False
         try:
-            connection.request("POST", urlsplit(url).path or "/", body, sent)
+            connection.request("POST", f"{parts.path or '/'}{parts.query and '?'}{parts.query}", body, sent)
             answer = connection.getresponse()
             body, headers = answer.read(), cast("Any", dict(answer.getheaders()))
             is_kept = connection.sock is not None and len(self._idle[url]) < self._config.max_pool_connections
@@ -101,7 +104,7 @@ class Connections:
         """As botocore's session makes it."""
         context: ssl.SSLContext = create_urllib3_context()
         context.check_hostname = True  # which urllib3 does by itself
-        context.load_verify_locations(get_cert_path(self._session._verify))  # noqa: SLF001 - nothing public tells it
+        context.load_verify_locations(get_cert_path(self._trusts))
         return context
 
 
