@@ -38,7 +38,7 @@ class Canned:
     url: str
     answers: dict[str, list[Answer]] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
-    received: list[tuple[dict[str, str], bytes]] = field(default_factory=list)  # headers, in lower case, and body
+    received: list[tuple[dict[str, str], bytes]] = field(default_factory=list)  # path and headers; body
 
 
 def page(*items: dict[str, Any], behind: str | None = None, **more: Any) -> Answer:
@@ -63,7 +63,8 @@ def canned(
             key = request.get("ExclusiveStartKey", {}).get("sk", {}).get("S", "")
             key = f"{request['Segment']} {key}" if "Segment" in request else key
             server.asked.append(key)
-            server.received.append(({name.lower(): value for name, value in self.headers.items()}, body))
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            server.received.append(({":path": self.path, **headers}, body))
             left = server.answers[key]
             answer = left.pop(0) if len(left) > 1 else left[0]
             if answer.gate is not None:

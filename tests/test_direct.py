@@ -15,8 +15,9 @@ from botocore import UNSIGNED
 from botocore.awsrequest import AWSRequest, AWSResponse
 from botocore.config import Config
 from botocore.credentials import RefreshableCredentials
-from botocore.exceptions import ClientError, SSLError
+from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError, SSLError
 from botocore.retries.standard import ExponentialBackoff
+from botocore.stub import Stubber
 from freezegun import freeze_time
 from urllib3 import HTTPResponse
 from urllib3.util import wait_for_read
@@ -31,6 +32,7 @@ from eventsourcing_kit.testing import event
 from tests.canned import Answer, Canned, canned, page
 from tests.certificates import certificate, secure
 from tests.proxy import FAULTS, Fault, faulty_proxy
+from tests.servers import closed_port
 from tests.transports import TRANSPORTS, are_direct, taught
 
 if TYPE_CHECKING:
@@ -84,6 +86,7 @@ def test_a_request_is_what_botocore_has_sent_before_it(
             for _ in range(2):
                 list(store.read("order-17") if operation == "query" else store.streams())
             (theirs, body), (ours, same) = server.received
+            assert token not in patterns(store)[operation.title()].headers.values()
             assert same == body
             assert ours["x-amz-date"] == "20260301T110327Z"
             assert ours.get("x-amz-security-token") == token
@@ -163,6 +166,7 @@ def test_one_connection_serves_for_one_request_after_another(server: Canned) -> 
         idle = connections(store)._idle
         assert ids(store) == ids(store) == ["e-1"]
         ((kept,),) = idle.values()
+        assert kept.sock.gettimeout() == 5
         ids(store)
         assert idle == {f"{server.url}/": [kept]}
     assert kept.sock is None
@@ -184,6 +188,11 @@ def test_a_connection_that_the_server_has_closed_is_not_used_again(server: Canne
 def connections(store: DynamoDBStore) -> Connections:
     assert isinstance(store._reads, Direct)
     return store._reads._connections
+
+
+def patterns(store: DynamoDBStore) -> dict[str, Any]:
+    assert isinstance(store._reads, Direct)
+    return store._reads._patterns
 
 
 # Outcomes
@@ -283,6 +292,33 @@ def test_a_refusal_comes_to_the_same_over_both_transports(code: str, status: int
     assert found[0] == found[1]
 
 
+@pytest.mark.parametrize("fault", ["cut before", "half an answer", "slow", None])
+def test_a_connection_fails_as_botocores_does(
+    server: Canned, monkeypatch: pytest.MonkeyPatch, fault: Fault | None
+) -> None:
+    monkeypatch.setattr(dynamodb, "_CONFIG", dynamodb._CONFIG.merge(Config(read_timeout=0.2)))
+    found = []
+    with faulty_proxy(server.url, lambda: fault) as proxy, opened(proxy.url) as store:
+        url = proxy.url if fault else f"http://127.0.0.1:{closed_port()}"
+        request = AWSRequest("POST", f"{url}/", {"X-Amz-Target": "-"}, b"{}").prepare()
+        request.stream_output = False
+        client: Any = store._client
+        for send in (connections(store).send, client._endpoint.http_session.send):
+            with pytest.raises(BotoCoreError) as raised:
+                send(request)
+            found.append((type(raised.value), raised.value.kwargs["endpoint_url"]))
+    assert found[0] == found[1]
+
+
+def test_who_takes_too_long_to_connect_is_told_apart(server: Canned, monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(*_: object, **__: object) -> None:
+        raise TimeoutError
+
+    monkeypatch.setattr("socket.create_connection", never)
+    with opened(server.url) as store, pytest.raises(ConnectTimeoutError):
+        connections(store).send(AWSRequest("POST", f"{server.url}/", data=b"{}").prepare())
+
+
 def test_where_nobody_listens_any_more_the_store_is_unavailable_after_five_tries(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -336,6 +372,15 @@ def test_in_moto_nothing_is_sent(moto_url: str, monkeypatch: pytest.MonkeyPatch)
         for _ in range(3):
             assert [event.id for event in store.read("order-17")] == ["e-1"]
             assert list(store.streams()) == ["order-17"]
+
+
+def test_a_stubs_answers_are_taken_and_teach_nothing(server: Canned) -> None:
+    with opened(server.url) as store, Stubber(store._client) as stub:
+        for _ in range(2):
+            stub.add_response("query", {"Items": []})
+            assert ids(store) == []
+        assert patterns(store) == {}
+    assert server.received == []
 
 
 def test_who_begins_to_answer_in_the_servers_place_is_asked_before_anything_is_sent(server: Canned) -> None:
