@@ -16,8 +16,8 @@ import pytest
 
 from eventsourcing_kit import Event, Projection, bisect, history, open_store, rebuild
 from eventsourcing_kit.errors import EventConflict, StoreDamaged, StoreNotFound, StoreUnavailable
-from eventsourcing_kit.stores.contract import Counts, Store
 from eventsourcing_kit.stores import sqlite_file
+from eventsourcing_kit.stores.contract import Counts, Store
 from eventsourcing_kit.stores.sqlite import _CORRELATED, _CORRELATIONS, SQLiteStore
 from eventsourcing_kit.stores.sqlite_file import _retry_busy
 from eventsourcing_kit.testing import Clock, event

@@ -15,7 +15,7 @@ import os
 import threading
 from contextlib import closing, contextmanager
 from functools import partial
-from itertools import islice, starmap
+from itertools import islice, repeat, starmap, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -33,11 +33,12 @@ from eventsourcing_kit.stores.sqlite_file import check_library, error_code, open
 from eventsourcing_kit.stores.sqlite_snapshots import SQLiteSnapshots
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
     from contextlib import AbstractContextManager
     from datetime import datetime
 
     from eventsourcing_kit.stores.columns import Columns
+    from eventsourcing_kit.stores.contract import Readable
 
 __all__ = ["SQLiteStore"]
 
@@ -71,9 +72,16 @@ _LIVE: Final = f"sk > '{BOOKKEEPING_END}' AND (expireRecord IS NULL OR expireRec
 _CORRELATIONS: Final = f"""
     SELECT correlationId, pk, sk FROM events WHERE correlationId IS NOT NULL AND {_LIVE} ORDER BY correlationId
 """  # noqa: S608 - no values
-_NEXT_STREAM: Final = "SELECT pk FROM events WHERE pk > ? ORDER BY pk LIMIT 1"
-_STREAM_FROM: Final = "SELECT pk FROM events WHERE pk >= ? ORDER BY pk LIMIT 1"
-_IS_LIVE: Final = f"SELECT 1 FROM events WHERE pk = ? AND {_LIVE} LIMIT 1"  # noqa: S608 - as above
+# From one stream to the next by the index, whatever stands between; DISTINCT would pass over every row.
+_STREAMS: Final = f"""
+    WITH RECURSIVE found (stream) AS (
+        SELECT min(pk) FROM events WHERE pk >= ?
+        UNION ALL
+        SELECT (SELECT min(pk) FROM events WHERE pk > stream) FROM found WHERE stream IS NOT NULL
+    )
+    SELECT stream FROM found WHERE EXISTS (SELECT 1 FROM events WHERE pk = stream AND {_LIVE}) LIMIT ?
+"""  # noqa: S608 - as above
+_LISTED: Final = 256  # streams by one statement
 
 
 class SQLiteStore(BaseStore, SQLiteSnapshots):
@@ -112,18 +120,42 @@ class SQLiteStore(BaseStore, SQLiteSnapshots):
 
     def streams(self, prefix: str = "") -> Iterator[str]:
         now = self._clock() // 1_000_000_000
-        with self._reader() as connection, self._translated("listing streams"):
-            found = connection.execute(_STREAM_FROM, (prefix,)).get
-            while found is not None and found.startswith(prefix):
-                if connection.execute(_IS_LIVE, (found, now)).get:
-                    yield found
-                found = connection.execute(_NEXT_STREAM, (found,)).get
+        low = prefix
+        while True:
+            names: list[str] = []
+            with self._reader() as connection, self._translated("listing streams"):
+                try:
+                    names.extend(name for (name,) in connection.execute(_STREAMS, (low, now, _LISTED)))
+                except apsw.Error:
+                    yield from names
+                    raise
+            yield from takewhile(lambda name: name.startswith(prefix), names)
+            if len(names) < _LISTED or not names[-1].startswith(prefix):
+                return
+            low = names[-1] + "\0"  # no text lies between the two
 
     def read_columns(
         self, stream: str, *, start: datetime | str | None = None, at: datetime | str | None = None, at_once: int
     ) -> Iterator[Columns]:
         window, now = Window.resolve(start=start, at=at), self._clock()
         return read_columns(self._fields, stream, window, at_once=at_once, url=self.url, legacy=self.legacy, now=now)
+
+    def ahead(
+        self, streams: Iterable[str], *, start: datetime | str | None = None, at: datetime | str | None = None
+    ) -> Generator[tuple[str, Readable]]:
+        from eventsourcing_kit.stores.together import TOGETHER, read_together  # which few need
+
+        window = Window.resolve(start=start, at=at)
+        if window.start is not None:  # two ranges, one of them for the beginning
+            return ((stream, self) for stream in streams)
+        of_several = f"pk IN ({', '.join('?' * TOGETHER)})"
+        select = _SELECT.replace("pk = ?", of_several).replace("ORDER BY sk", "ORDER BY pk, sk")
+
+        def rows_of(names: Sequence[str]) -> Iterator[Any]:
+            padding = repeat(names[-1], TOGETHER - len(names))
+            return self._selected(select, (*names, *padding, window.low, window.high))
+
+        return read_together(streams, self, rows_of, now=self._clock)
 
     def correlations(self) -> Iterator[tuple[str, str, str]]:
         yield from self._selected(_CORRELATIONS, (self._clock() // 1_000_000_000,))
