@@ -22,9 +22,12 @@ if TYPE_CHECKING:
 AIMS = {
     "DynamoDB, 2,000 events, typed: over boto3": ("at least", 13),
     "DynamoDB, 2,000 events, untyped: over boto3": ("at least", 11),
+    "DynamoDB, 2,000 events, typed, direct: over boto3": ("at least", 17),
+    "DynamoDB, 2,000 events, untyped, direct: over boto3": ("at least", 12),
     "DynamoDB, 5 ms a page over none, connections: 1": ("at most", 1.7),
     "DynamoDB, 5 ms a page over none, connections: 8": ("at most", 1.6),
     "DynamoDB, 40 streams of 10, 5 ms each: over boto3 in 4 threads": ("at least", 4),
+    "DynamoDB, 40 streams of 10, 5 ms each, direct: over boto3 in 4 threads": ("at least", 4),
     "SQLite, one stream of 200, untyped: over eventsourcing": ("at least", 9),
     "SQLite, one stream of 200, untyped: over eventsourcing, lean": ("at least", 4.8),
     "SQLite, one stream of 200, untyped: share of a loop by hand": ("at least", 0.87),
