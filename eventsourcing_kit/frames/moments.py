@@ -32,13 +32,15 @@ class Moments(list[int | str | None]):
             lines = "\n".join(self) + "\n"  # type: ignore[arg-type]  # no text: a TypeError
         except TypeError:
             return False
-        if ":6" in lines or lines.count("+") != lines.count("+00:00") or "\n0000" in f"\n{lines}":
-            return False
         shapes = lines.encode("utf-8", "replace").translate(_DIGITS)
         first = shapes[: shapes.find(b"\n") + 1]
         # One text with two lines in it would make more lines than there are texts.
         some = [first[:-1]] if shapes == first * len(self) else shapes[:-1].split(b"\n")
-        return len(some) in (1, len(self)) and all(map(_is_plain, {*some}))
+        if len(some) not in (1, len(self)) or not all(map(_is_plain, {*some})):
+            return False
+        if "+" in lines and lines.count("+") != lines.count("+00:00"):
+            return False
+        return not (":6" in lines or "\n0000" in lines or lines.startswith("0000"))
 
 
 def _read(text: str) -> int | None:
