@@ -26,7 +26,7 @@ class Moments(list[int | str | None]):
         that no month has is null to the one, and an error to the other.
 
         Told of all at once: with each digit made a 0, few spellings are left. What Arrow would carry on from, a 60th
-        second and the year 0, is no moment here; nor is any other offset plain.
+        second and the year 0, is no moment here; nor are any other offset and the first thousand years plain.
         """
         try:
             lines = "\n".join(self) + "\n"  # type: ignore[arg-type]  # no text: a TypeError
@@ -34,13 +34,16 @@ class Moments(list[int | str | None]):
             return False
         shapes = lines.encode("utf-8", "replace").translate(_DIGITS)
         first = shapes[: shapes.find(b"\n") + 1]
+        are_alike = shapes == first * len(self)
         # One text with two lines in it would make more lines than there are texts.
-        some = [first[:-1]] if shapes == first * len(self) else shapes[:-1].split(b"\n")
+        some = [first[:-1]] if are_alike else shapes[:-1].split(b"\n")
         if len(some) not in (1, len(self)) or not all(map(_is_plain, {*some})):
             return False
         if "+" in lines and lines.count("+") != lines.count("+00:00"):
             return False
-        return not (":6" in lines or "\n0000" in lines or lines.startswith("0000"))
+        if are_alike:  # so it is known where each has its thousands of years and its tens of seconds
+            return "0" not in lines[:: len(first)] and "6" not in lines[17 :: len(first)]
+        return ":6" not in lines and "\n0" not in f"\n{lines}"
 
 
 def _read(text: str) -> int | None:
