@@ -36,7 +36,7 @@ class Connections:
     def __init__(self, client: DynamoDBClient) -> None:
         self._config: Any = client.meta.config
         # Nothing public tells which certificates botocore's session trusts.
-        session = client._endpoint.http_session  # type: ignore[attr-defined]  # noqa: SLF001 - for this
+        session = getattr(getattr(client, "_endpoint", None), "http_session", None)
         self._trusts: Any = getattr(session, "_verify", None)
         self._idle: dict[str, list[http.client.HTTPConnection]] = {}
 
