@@ -8,7 +8,6 @@ from datetime import timedelta
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, Protocol
 
-import msgspec
 from typing_extensions import TypeVar
 
 from eventsourcing_kit.errors import StoreError
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
     from eventsourcing_kit.errors import FoldFailed
     from eventsourcing_kit.event import Event
     from eventsourcing_kit.resuming import Resuming
-    from eventsourcing_kit.snapshot import Identity
     from eventsourcing_kit.span import Span
     from eventsourcing_kit.stores.contract import Reading
 
@@ -113,8 +111,14 @@ class Course(Generic[Result]):
 
     @property
     def number(self) -> int:
-        """Of the last event that it has passed, in the stream."""
+        """Of the last event that has passed, in the stream."""
         return self._number
+
+    @property
+    def key(self) -> str | None:
+        """Of the same event; None at the beginning."""
+        start = None if self._start is None else self._start.facts.key
+        return start if self._event is None else self._event.key
 
     @property
     def used(self) -> SnapshotUsed | None:
@@ -162,7 +166,7 @@ class Course(Generic[Result]):
         while passed_over:
             passed_over = False
             for snapshot in self._store.snapshots(stream, identity.digest, before=before):
-                facts = _facts_of(snapshot, stream, identity)
+                facts = snapshot.facts_for(stream, identity)
                 if facts is None:
                     self.damaged.append(snapshot.sk)
                     LOG.warning("snapshot '%s' of stream '%s' is damaged and not used", snapshot.sk, stream)
@@ -379,15 +383,6 @@ class Course(Generic[Result]):
         except (StoreError, NoFingerprint) as error:
             self._taking = False  # the answer is as good without it
             LOG.warning("snapshots of stream '%s' could not be saved: %s", self._span.stream, error)
-
-
-def _facts_of(snapshot: Snapshot, stream: str, identity: Identity) -> Facts | None:
-    """What a snapshot says of itself; None where it is damaged."""
-    try:
-        facts = snapshot.read_facts() if snapshot.is_sound else None
-    except (msgspec.MsgspecError, UnicodeError):
-        return None
-    return facts if facts is not None and snapshot.pk == stream and facts.identity == identity else None
 
 
 def _fits_to(facts: Facts, markers: Markers) -> bool:

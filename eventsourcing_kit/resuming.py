@@ -73,7 +73,7 @@ if TYPE_CHECKING:
     from eventsourcing_kit.projection import Projection
     from eventsourcing_kit.stores.contract import Readable
 
-__all__ = ["LOG", "Resuming", "Saving", "gap_of", "identity_of", "keeping"]
+__all__ = ["LOG", "Resuming", "Saving", "check_saving", "gap_of", "identity_of"]
 
 Result = TypeVar("Result", default=Any)
 Saving = Literal["auto"] | int | None
@@ -115,8 +115,7 @@ class Resuming(Generic[Result]):
 
         `clock` is for a store whose own stands still, so that what expires is kept: the true one, by which rows and
         markers are deleted meanwhile."""
-        every = gap_of(snapshots)
-        store = keeping(store)
+        store, every = check_saving(store, snapshots)
         if store.legacy:
             LOG.info("no snapshots: '%s' is opened with legacy=1", store.url)
             return None
@@ -127,11 +126,12 @@ class Resuming(Generic[Result]):
             return None
 
 
-def keeping(store: Readable) -> Snapshotting:
-    """Raises InvalidOption where the store has no snapshots."""
+def check_saving(store: Readable, snapshots: Saving) -> tuple[Snapshotting, int | None]:
+    """The store of snapshots, and how many events lie between two. Raises InvalidOption, also for a store without."""
+    every = gap_of(snapshots)
     if not isinstance(store, Snapshotting):
         raise InvalidOption("snapshots", found=store.url, expected="a store that keeps snapshots")
-    return store
+    return store, every
 
 
 def identity_of(projection: Projection[Any, Any]) -> Identity:
