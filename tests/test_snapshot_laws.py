@@ -2,8 +2,9 @@
 steps of a history are the same.
 
 A machine appends events, in time and late, twins and duplicates, by writers whose clocks are slow or whose puts take
-long; lets events expire; changes the code; and rebuilds at any moment, or steps through what came from one on. It was seen to fail with rules of `resuming`
-broken on purpose: no markers, no room for clocks, no 48 hours, the fingerprint ignored, an expired beginning ignored.
+long; lets events expire; changes the code; and rebuilds at any moment, or steps through what came from one on. It was
+seen to fail with rules of `resuming` broken on purpose: no markers, no room for clocks, no 48 hours, the fingerprint
+ignored, an expired beginning ignored.
 """
 
 from __future__ import annotations
