@@ -76,8 +76,8 @@ class Approach(Generic[Result]):
     def _numbered(self, events: Iterable[Event]) -> Iterator[tuple[int, Event]]:
         try:
             for event in self._course.over(events):
-                for known in self._watch.over((event,)):
-                    yield self._course.number, known
+                if self._watch.lets_by(event):
+                    yield self._course.number, event
         except Unfit:
             yield from self._without_it()
         else:
