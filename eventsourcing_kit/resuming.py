@@ -42,9 +42,17 @@ reaches, such as a cache in a global, saves nothing. A state that does not come 
 
 *Another question.* With `start`, or an event as `at`, it is a full fold. With `known_at`, a snapshot is used only
 where all of its events were recorded by then, and none is taken behind an event that is left out: up to there the fold
-is that of all events. Where an event was skipped, none is taken. What an
-answer says beside the state (counts, warnings, the last event) is saved with it, or read again; events still to
-come can not be among what a snapshot covers, and one that was taken later than the rebuild's own clock is not used.
+is that of all events. Where an event was skipped, none is taken. What an answer says beside the state (counts,
+warnings, the last event) is saved with it, or read again; events still to come can not be among what a snapshot
+covers, and one that was taken later than the rebuild's own clock is not used.
+
+*Steps.* A history gives what no later look can take back. So it begins at a snapshot that stands before its `start`,
+and the markers are queried again while the events behind the snapshot are being read, before the first step: an event
+that was stored before that reading is in the snapshot, is read, or has a marker by then.
+
+*A clock that stands still.* The store of a job shows the moment at which it began, so that what expires meanwhile is
+kept. Rows and markers are deleted all the same, by the true clock. So that is the one which tells whether the stream's
+first event, and with it perhaps a marker, is gone.
 
 **What does not hold.** Every writer has to put markers. Rows of older writers have no `recordedAt`: where a rebuild
 meets one, it neither uses nor takes a snapshot of that stream; yet one that is put behind a snapshot while none is

@@ -94,9 +94,10 @@ def rebuild_job(
     With `resume`, goes on with the job in `folder`, or begins it where none is there. The question has to be the same,
     and moments such as `2h ago` stay what they were; parts that are there, to the byte, are kept.
 
-    `snapshots` are as for `rebuild_all`, and the bytes are the same: a resumed job may be asked for others, or for
-    none. It begins at those that were saved before it began, and saves what it may; what is wrong with one is logged,
-    and is no warning in a part.
+    `snapshots` are as for `rebuild_all`, and the bytes are the same: a resumed job may have another setting, or none,
+    and where one pass has read all before, it needs no events any more. A stream begins at what was saved before the
+    job began, and saves up to the first event that is left out as not known then. A damaged snapshot is logged, and is
+    no warning in a part.
 
     `way` is as for `rebuild_all`, and the bytes are the same. In one pass over a table all streams are rebuilt before
     it is known which there are: until then `progress` is told of a job of 0 `streams`, and how many have gone by; and
