@@ -31,14 +31,17 @@ from benchmarks.workload import (
     typed_units,
     units,
 )
-from eventsourcing_kit import open_store, rebuild
+from eventsourcing_kit import open_store, rebuild, rebuild_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from benchmarks.scale import Scale
+    from eventsourcing_kit import Rebuilt
     from eventsourcing_kit.stores.base import BaseStore
+
+    Run = Callable[[Sequence[str]], Iterator[object]]  # the states of streams
 
 __all__ = ["measure"]
 
@@ -68,9 +71,9 @@ class _Sides(NamedTuple):
     streams: Sequence[str]
     each: int  # events of one of them
 
-    def case(self, name: str, run: Callable[[str], object], *, more: int = 0) -> Case:
+    def case(self, name: str, run: Run, *, more: int = 0) -> Case:
         """Over all streams, each of which has `each` events and `more`."""
-        over_all: Callable[[], object] = lambda: deque(map(run, self.streams), maxlen=0)  # noqa: E731 - typed
+        over_all: Callable[[], object] = lambda: deque(run(self.streams), maxlen=0)  # noqa: E731 - typed
         return Case(Figures(name, clock=time.process_time), over_all, len(self.streams) * (self.each + more))
 
 
@@ -96,21 +99,23 @@ def _sides(place: Path, streams: Sequence[str], count: int, *, styles: Sequence[
 def _summed(sides: _Sides, what: str, *, rounds: int) -> Iterator[Finding]:
     """A handler that adds one number, so that little is measured but what stands around it."""
     store, peer, plain = sides.store, sides.peer, sides.plain
-    runs: dict[str, Callable[[str], int]] = {
-        "kit: rebuild, untyped": lambda stream: rebuild(units, store, stream).state,
-        "kit: rebuild, typed": lambda stream: rebuild(typed_units, store, stream).state,
-        "eventsourcing: repository.get": peer.units,
-        "eventsourcing: repository.get, lean projector": peer.units_lean,
-        "by hand: sqlite3, msgspec, untyped": lambda stream: read_and_fold(plain, stream, UNITS_HANDLERS, 0, untyped),
-        "by hand: sqlite3, msgspec, typed": lambda stream: read_and_fold(plain, stream, TYPED_HANDLERS, 0, typed),
+    by_hand = partial(read_and_fold, plain)
+    runs: dict[str, Run] = {
+        "kit: rebuild_all, untyped": lambda streams: _states(rebuild_all(units, store, streams=streams)),
+        "kit: rebuild_all, typed": lambda streams: _states(rebuild_all(typed_units, store, streams=streams)),
+        "eventsourcing: repository.get": _one_by_one(peer.units),
+        "eventsourcing: repository.get, lean projector": _one_by_one(peer.units_lean),
+        "by hand: sqlite3, msgspec, untyped": _one_by_one(lambda stream: by_hand(stream, UNITS_HANDLERS, 0, untyped)),
+        "by hand: sqlite3, msgspec, typed": _one_by_one(lambda stream: by_hand(stream, TYPED_HANDLERS, 0, typed)),
+        "kit: one rebuild after another, typed": _one_by_one(lambda stream: rebuild(typed_units, store, stream).state),
     }
-    _compare(list(runs.values()), sides.streams[0])
+    _compare(list(runs.values()), sides.streams)
     cases = [sides.case(name, run) for name, run in runs.items()]
     take_turns(cases, rounds=rounds)
     figures = [case.figures for case in cases]
     show(f"rebuild {what}: a handler that adds one number", figures, name="untyped")
-    dicts, structs, default, lean, by_hand, by_hand_typed = figures
-    for kind, ours, bare in (("untyped", dicts, by_hand), ("typed", structs, by_hand_typed)):
+    dicts, structs, default, lean, bare_dicts, bare_structs, _ = figures
+    for kind, ours, bare in (("untyped", dicts, bare_dicts), ("typed", structs, bare_structs)):
         aim, lean_aim = AIMS[kind]
         name = f"SQLite, {what}, {kind}"
         yield Finding.of(f"{name}: over eventsourcing", over(default, ours), at_least=aim)
@@ -124,14 +129,14 @@ def _frozen(sides: _Sides, *, rounds: int) -> Iterator[Finding]:
     decoded = {stream: list(store.read(stream)) for stream in sides.streams}
     deque((event.data for events in decoded.values() for event in events), maxlen=0)
     plain = partial(read_and_fold, sides.plain)
-    runs: dict[str, Callable[[str], Stock]] = {
-        "kit: rebuild": lambda stream: rebuild(stock, store, stream).state,
-        "by hand: sqlite3, msgspec": lambda stream: plain(stream, HANDLERS, Stock(), untyped),
-        "by hand: events in memory": lambda stream: fold_decoded(decoded[stream], HANDLERS, Stock()),
-        "eventsourcing: repository.get, apply": lambda stream: _stock(peer.get(Applied, stream)),
-        "eventsourcing: repository.get, @event": lambda stream: _stock(peer.get(Decorated, stream)),
+    runs: dict[str, Run] = {
+        "kit: rebuild_all": lambda streams: _states(rebuild_all(stock, store, streams=streams)),
+        "by hand: sqlite3, msgspec": _one_by_one(lambda stream: plain(stream, HANDLERS, Stock(), untyped)),
+        "by hand: events in memory": _one_by_one(lambda stream: fold_decoded(decoded[stream], HANDLERS, Stock())),
+        "eventsourcing: repository.get, apply": _one_by_one(lambda stream: _stock(peer.get(Applied, stream))),
+        "eventsourcing: repository.get, @event": _one_by_one(lambda stream: _stock(peer.get(Decorated, stream))),
     }
-    _compare(list(runs.values()), sides.streams[0])
+    _compare(list(runs.values()), sides.streams)
     # Its creating event is one more.
     cases = [sides.case(name, run, more=int(name.startswith("eventsourcing"))) for name, run in runs.items()]
     take_turns(cases, rounds=rounds)
@@ -144,11 +149,19 @@ def _frozen(sides: _Sides, *, rounds: int) -> Iterator[Finding]:
     yield Finding.of(f"{name}: over eventsourcing with @event", over(decorated, ours))
 
 
-def _compare(runs: Sequence[Callable[[str], Any]], stream: str) -> None:
+def _one_by_one(run: Callable[[str], object]) -> Run:
+    return partial(map, run)
+
+
+def _states(answers: Iterator[Rebuilt[Any]]) -> Iterator[object]:
+    return (answer.state for answer in answers)
+
+
+def _compare(runs: Sequence[Run], streams: Sequence[str]) -> None:
     """Figures of sides that do not do the same would be worth nothing."""
-    states = [run(stream) for run in runs]
-    if any(state != states[0] for state in states):
-        raise SystemExit(f"the sides do not come to the same state of '{stream}': {states}")
+    for stream, *states in zip(streams, *(run(streams) for run in runs), strict=True):
+        if any(state != states[0] for state in states):
+            raise SystemExit(f"the sides do not come to the same state of '{stream}': {states}")
 
 
 def _stock(article: Any) -> Stock:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-__all__ = ["in_blocks"]
+__all__ = ["blocks_of", "in_blocks"]
 
 _MOST: Final = 128  # events, over which the cost of a block is spread
 _FIRST: Final = 16  # who looks at the beginning only has not to wait for more
@@ -38,3 +38,9 @@ def in_blocks(
             return
         size = min(most, 1 + _BYTES // (1 + len(detail(block[-1]))))
         yield block
+
+
+def blocks_of(things: Iterable[Thing]) -> Iterator[list[Thing]]:
+    """The blocks that a reading comes in; those of `in_blocks`, where these are some other things."""
+    blocks: Callable[[], Iterator[list[Thing]]] | None = getattr(things, "blocks", None)
+    return in_blocks(things) if blocks is None else blocks()

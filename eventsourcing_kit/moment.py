@@ -96,6 +96,7 @@ def to_canonical(ns: int) -> str:
     return f"{_to_second(ns // _SECOND)}.{ns % _SECOND:09d}Z"
 
 
+@lru_cache(maxsize=64)  # what is recorded, or asked, within one second has it in common
 def _to_second(seconds: int) -> str:
     day, second = divmod(seconds, 86_400)
     minute, second = divmod(second, 60)

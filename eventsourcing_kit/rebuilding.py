@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from contextlib import closing
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Final, Generic, Literal, cast
 
 from typing_extensions import TypeVar
@@ -23,8 +23,18 @@ from eventsourcing_kit.errors import (
 )
 from eventsourcing_kit.outcomes import Rebuilt, StreamFailure, outcome_of, to_frame
 from eventsourcing_kit.progress import watched
-from eventsourcing_kit.scanning import SEGMENTS, Passed, can_scan, in_order, listed, passing, read_ahead, segments_for
-from eventsourcing_kit.span import Span, exact
+from eventsourcing_kit.scanning import (
+    SEGMENTS,
+    Passed,
+    can_scan,
+    events_named,
+    in_order,
+    listed,
+    passing,
+    read_ahead,
+    segments_for,
+)
+from eventsourcing_kit.span import Point, Span, exact
 from eventsourcing_kit.watching import Watch, damaged, incomplete, skipped
 from eventsourcing_kit.workers import Question, Segments, Task, Workers, check_workers, code_of, shares
 
@@ -183,7 +193,8 @@ def rebuild_all(
     way: Way = "auto",
     clock: Callable[[], int] | None = None,
 ) -> Iterator[Rebuilt[Result]]:
-    """Rebuilds several streams one after another, each when it is asked for: all, those with a prefix, or a list.
+    """Rebuilds several streams one after another, each when it is asked for: all, those with a prefix, or a list. Some
+    are read a little ahead of that.
 
     A stream that can not be rebuilt does not stop the others: it is appended to `failures` where that list is given;
     else RebuildsFailed, which lists them, is raised when all the others are done. With `strict` the first one raises.
@@ -298,15 +309,28 @@ class Several(Generic[Result]):
             return StreamFailure(stream, error)
 
     def _rebuilt(self, store: Readable, stream: str) -> Rebuilt[Result]:
-        asked, now = self.asked, self.clock()
+        asked, now, ends = self.asked, self.clock(), self._ends
+        span = self._span(store, stream) if ends is None else Span(store, stream, *ends)
         return _rebuild(
             self.projection,
-            Span.of(store, stream, start=asked.start, at=asked.at, known_at=asked.known_at, now=now),
+            span,
             now=now,
             allow_incomplete=asked.allow_incomplete,
             skipping=asked.on_error == "skip",
             resuming=None if self.resuming is None else replace(self.resuming, now=now),
         )
+
+    @cached_property
+    def _ends(self) -> tuple[Point | None, Point | None, int | None] | None:
+        """Those of every span; None where they are looked up in each stream."""
+        if events_named(self.asked):
+            return None
+        span = self._span(self.store, "")
+        return span.start, span.at, span.known_at_ns
+
+    def _span(self, store: Readable, stream: str) -> Span:
+        asked = self.asked
+        return Span.of(store, stream, start=asked.start, at=asked.at, known_at=asked.known_at, now=asked.now)
 
     def _elsewhere(self, names: Iterable[str]) -> Generator[Rebuilt[Result] | StreamFailure]:
         tasks = (Task(share) for share in shares(names, self.workers))

@@ -30,7 +30,18 @@ if TYPE_CHECKING:
     from eventsourcing_kit.stores.contract import Readable, ScannedPage, Unread
     from eventsourcing_kit.workers import Question
 
-__all__ = ["SEGMENTS", "Passed", "Way", "can_scan", "in_order", "listed", "passing", "read_ahead", "segments_for"]
+__all__ = [
+    "SEGMENTS",
+    "Passed",
+    "Way",
+    "can_scan",
+    "events_named",
+    "in_order",
+    "listed",
+    "passing",
+    "read_ahead",
+    "segments_for",
+]
 
 SEGMENTS: Final = 4  # read in turns by one process: while one is folded, a page of each other one is on its way
 _SHARES: Final = 2  # of so many segments for each of several workers, as some take longer than others
@@ -74,12 +85,13 @@ def _why_not(store: Readable, streams: str | Iterable[str] | None, asked: Questi
         return "as the streams are listed already"
     if asked.snapshots is not None:
         return "as snapshots spare the reading of events"
-    if _events_named(asked):
+    if events_named(asked):
         return "as an event has to be looked up in each stream"
     return None
 
 
-def _events_named(asked: Question) -> bool:
+def events_named(asked: Question) -> bool:
+    """Whether an event has to be looked up in each stream."""
     return any(moment is not None and names_event(moment) for moment in (asked.at, asked.known_at, asked.start))
 
 
@@ -95,7 +107,7 @@ def segments_for(workers: int) -> int:
 
 def read_ahead(store: Readable, names: Iterable[str], asked: Question) -> Generator[tuple[str, Readable]]:
     """Each stream with the store to read it from, once: where it is far away, with several of them on their way."""
-    plain = asked.snapshots is None and not _events_named(asked)
+    plain = asked.snapshots is None and not events_named(asked)
     if plain and isinstance(store, Ahead) and not store.legacy:
         with closing(store.ahead(names, start=asked.start, at=asked.at)) as streams:
             yield from streams

@@ -14,7 +14,7 @@ import apsw
 import msgspec
 
 from eventsourcing_kit.errors import StoreUnavailable
-from eventsourcing_kit.stores.sqlite import error_code
+from eventsourcing_kit.stores.sqlite_file import error_code
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from functools import lru_cache
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from eventsourcing_kit.blocks import in_blocks
+from eventsourcing_kit.blocks import blocks_of
 from eventsourcing_kit.moment import to_key_time, to_microseconds
 from eventsourcing_kit.snapshot import Seen
 from eventsourcing_kit.words import many
@@ -46,10 +45,10 @@ class Watch:
         self._known = None if known_at_ns is None else to_microseconds(known_at_ns)
         self._now = to_key_time(now)
         self._found: dict[Kind, _Seen] = {}
-        self._unknown: Counter[str] = Counter()
+        self._unknown: dict[str, int] = {}
 
     def over(self, events: Iterable[Event]) -> Iterator[Event]:
-        return chain.from_iterable(map(self._seen, in_blocks(events)))
+        return chain.from_iterable(map(self._seen, blocks_of(events)))
 
     def lets_by(self, event: Event) -> bool:
         """As `over`, for one event: whether it is known."""
@@ -62,12 +61,15 @@ class Watch:
         """Whether nothing is to be said of any event of a block. Where this says no, each is looked at by itself."""
         recorded = [event.recorded_at_text for event in block]
         keys = [event.key for event in block]
-        if self._known is not None or None in recorded or max(keys) > self._now:
+        if None in recorded or max(keys) > self._now:
+            return False
+        latest: str = max(recorded)  # type: ignore[type-var, assignment]  # no None
+        if self._known is not None and latest > self._known:
             return False
         # The latest of them is not late for the earliest moment, so none is late for its own.
         earliest = min(keys)
         day = _day_after(earliest[:10])
-        if day is _NEVER or max(recorded)[:23] > day + earliest[10:23]:  # type: ignore[type-var, index]  # no None
+        if day is _NEVER or latest[:23] > day + earliest[10:23]:
             return False
         return all(map(self._projection.handles, {event.type for event in block}))
 
@@ -89,7 +91,7 @@ class Watch:
             if key > now:
                 self._saw("future", key)
             if not self._projection.handles(event.type):
-                self._unknown[event.type] += 1
+                self._unknown[event.type] = self._unknown.get(event.type, 0) + 1
                 self._saw("unknown type", key)
             yield event
 
@@ -109,7 +111,7 @@ class Watch:
         for kind, seen in zip(_KEPT, (late, unknown), strict=True):
             if seen.count:
                 self._found[kind] = _Seen(seen.count, list(seen.keys))
-        self._unknown.update(unknown_types)
+        self._unknown |= unknown_types
 
     def warnings(self) -> Iterator[RebuildWarning]:
         if not self._found:  # as it nearly always is

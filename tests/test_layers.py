@@ -38,7 +38,7 @@ ROWS = [
         "stores.dynamodb_index",
         "stores.dynamodb_snapshots",
     },
-    {"stores.ahead"},
+    {"stores.ahead", "stores.sqlite_file", "stores.together"},
     {"frames"},
     {"projection", "stores.base"},
     {"importable", "stores.sqlite", "stores.dynamodb"},

@@ -16,8 +16,10 @@ import pytest
 
 from eventsourcing_kit import Event, Projection, bisect, history, open_store, rebuild
 from eventsourcing_kit.errors import EventConflict, StoreDamaged, StoreNotFound, StoreUnavailable
+from eventsourcing_kit.stores import sqlite_file
 from eventsourcing_kit.stores.contract import Counts, Store
-from eventsourcing_kit.stores.sqlite import _CORRELATED, _CORRELATIONS, SQLiteStore, _retry_busy
+from eventsourcing_kit.stores.sqlite import _CORRELATED, _CORRELATIONS, SQLiteStore
+from eventsourcing_kit.stores.sqlite_file import _retry_busy
 from eventsourcing_kit.testing import Clock, event
 
 if TYPE_CHECKING:
@@ -412,7 +414,7 @@ def test_a_full_disk_is_an_error_and_the_store_goes_on_when_there_is_room(store:
 def test_a_store_that_somebody_else_keeps_locked_is_an_error_after_a_while(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("eventsourcing_kit.stores.sqlite.BUSY_TIMEOUT_MS", 20)
+    monkeypatch.setattr("eventsourcing_kit.stores.sqlite_file.BUSY_TIMEOUT_MS", 20)
     with opened(file) as store:
         store.append_many(events(3))
         with closing(apsw.Connection(str(file))) as other:
@@ -502,22 +504,22 @@ def test_a_refused_append_does_not_disturb_an_open_reading_in_memory() -> None:
 
 
 def test_two_that_make_the_file_at_the_same_time_make_one(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    is_empty = SQLiteStore._is_empty
+    is_empty = sqlite_file._is_empty
     with opened(file) as one, opened(file) as other:
 
-        def overtaken(store: SQLiteStore, connection: apsw.Connection) -> bool:
-            found = is_empty(store, connection)
+        def overtaken(connection: apsw.Connection) -> bool:
+            found = is_empty(connection)
             monkeypatch.undo()
             other.append(event("OrderPlaced"))
             return found
 
-        monkeypatch.setattr(SQLiteStore, "_is_empty", overtaken)
+        monkeypatch.setattr(sqlite_file, "_is_empty", overtaken)
         assert one.append(event("OrderPlaced")) == "duplicate"
 
 
 def test_where_sqlite_does_not_wait_for_a_lock_the_store_does(monkeypatch: pytest.MonkeyPatch) -> None:
     waits: list[float] = []
-    monkeypatch.setattr("eventsourcing_kit.stores.sqlite.time.sleep", waits.append)
+    monkeypatch.setattr("eventsourcing_kit.stores.sqlite_file.time.sleep", waits.append)
 
     def busy_at_first() -> None:
         if len(waits) < 3:
@@ -525,7 +527,7 @@ def test_where_sqlite_does_not_wait_for_a_lock_the_store_does(monkeypatch: pytes
 
     _retry_busy(busy_at_first)
     assert len(waits) == 3
-    monkeypatch.setattr("eventsourcing_kit.stores.sqlite.BUSY_TIMEOUT_MS", -1)
+    monkeypatch.setattr("eventsourcing_kit.stores.sqlite_file.BUSY_TIMEOUT_MS", -1)
     waits.clear()
     with pytest.raises(apsw.BusyError):
         _retry_busy(busy_at_first)

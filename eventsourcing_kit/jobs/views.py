@@ -21,7 +21,7 @@ import msgspec
 
 from eventsourcing_kit.errors import InvalidOption, StoreDamaged, StoreNotFound, StoreUnavailable, ViewReplaced
 from eventsourcing_kit.jobs.view import Begun, Row, View
-from eventsourcing_kit.stores.sqlite import BUSY_TIMEOUT_MS, check_library, error_code
+from eventsourcing_kit.stores.sqlite_file import BUSY_TIMEOUT_MS, check_library, error_code
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

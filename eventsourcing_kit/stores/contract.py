@@ -155,7 +155,7 @@ class Measured(Readable, Protocol):
 
 @runtime_checkable
 class Ahead(Readable, Protocol):
-    """A store far away: several streams may be on their way from it at once."""
+    """A store from which several streams come sooner than one after another."""
 
     legacy: bool
 
@@ -164,8 +164,8 @@ class Ahead(Readable, Protocol):
     ) -> Generator[tuple[str, Readable]]:
         """Each stream with a store that has its reading of that window under way, and those of some streams behind it.
 
-        That store reads only this stream, until the next one is asked for. What goes wrong is raised when its turn
-        comes, by the reading. Closing the iterator ends all that is under way.
+        That store reads only this stream, until the next one is asked for, and once. What goes wrong is raised when its
+        turn comes, by the reading. Closing the iterator ends all that is under way.
         """
         ...
 

@@ -14,7 +14,7 @@ from eventsourcing_kit.moment import KEY_TIME_LENGTH, MAX_NS, MIN_NS, from_rfc33
 from eventsourcing_kit.record import HEAD_KEY, decode_head, digest, order
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from datetime import datetime
 
     from eventsourcing_kit.event import Event
@@ -87,9 +87,10 @@ class Window(NamedTuple):
 
 
 class Rows(Protocol):
-    """What has a key from `low` to `high` in a stream, both inclusive, in ascending bytes of the key."""
+    """What has a key from `low` to `high` in a stream, both inclusive, in ascending bytes of the key. A list, of which
+    the caller may do as it likes, where all of it is there already."""
 
-    def __call__(self, stream: str, low: str, high: str) -> Iterator[Event]: ...
+    def __call__(self, stream: str, low: str, high: str) -> Iterable[Event]: ...
 
 
 class StreamReading:
@@ -104,13 +105,20 @@ class StreamReading:
         blocks = self._pass.legacy_blocks() if legacy else self._pass.blocks()
         if types:
             blocks = ([event for event in block if event.type in types] for block in blocks)
-        self._iterator = chain.from_iterable(blocks)
+        self._blocks = filter(None, blocks)
+        self._iterator: Iterator[Event] | None = None
 
     def __iter__(self) -> Iterator[Event]:
+        if self._iterator is None:
+            self._iterator = chain.from_iterable(self._blocks)
         return self._iterator
 
     def __next__(self) -> Event:
-        return next(self._iterator)
+        return next(iter(self))
+
+    def blocks(self) -> Iterator[list[Event]]:
+        """What is left of the events, in the lists that they were read in."""
+        return self._blocks if self._iterator is None else in_blocks(self._iterator)
 
     @property
     def expired_since(self) -> str | None:
@@ -147,9 +155,13 @@ class _Pass:
     def blocks(self) -> Iterator[list[Event]]:
         """All events, in order. Every rebuild of every event passes here, so that what is usual is told of a whole
         block at once. The last millisecond of a block waits for the next one, which may have more of it."""
+        rows = self._rows()
+        if isinstance(rows, list):
+            yield from self._alone(rows)
+            return
         waiting: list[Event] = []
         times: list[str] = []
-        for events, behind in self._live_blocks():
+        for events, behind in self._live_blocks(rows):
             if waiting:
                 events[:0] = waiting
                 behind[:0] = times
@@ -163,9 +175,18 @@ class _Pass:
         if waiting:
             yield self._in_order(waiting, times)
 
-    def _live_blocks(self) -> Iterator[tuple[list[Event], list[str]]]:
+    def _alone(self, rows: list[Event]) -> Iterator[list[Event]]:
+        """The one block of a short stream."""
+        times = _times(rows)
+        if rows and not are_live({row.expires for row in rows}, times, self._now):
+            rows = list(filter(self._is_live, rows))
+            times = _times(rows)
+        if rows:
+            yield self._in_order(rows, times)
+
+    def _live_blocks(self, remaining: Iterable[Event]) -> Iterator[tuple[list[Event], list[str]]]:
         """Events, and the times that their keys begin with."""
-        for rows in in_blocks(self._rows(self._window)):
+        for rows in in_blocks(remaining):
             times = _times(rows)
             if are_live({row.expires for row in rows}, times, self._now):
                 yield rows, times
@@ -181,8 +202,9 @@ class _Pass:
         if not is_inside:
             events = [event for event, time in zip(events, times, strict=True) if first <= time <= last]
             times = _times(events)
-        for begin, end in runs(times):
-            events[begin:end] = sorted(events[begin:end], key=self._place)
+        if len(set(times)) < len(times):
+            for begin, end in runs(times):
+                events[begin:end] = sorted(events[begin:end], key=self._place)
         if is_inside:
             return events
         borders = zip(events, times, strict=True)
@@ -202,15 +224,18 @@ class _Pass:
             return False
         return True
 
-    def _rows(self, window: Window) -> Iterator[Event]:
-        ranges = window.ranges(legacy=self._legacy)
+    def _rows(self) -> Iterable[Event]:
+        window = self._window.widened() if self._legacy else self._window
+        ranges = [*window.ranges(legacy=self._legacy)]
+        if len(ranges) == 1:
+            return self._keyed(self._stream, *ranges[0])
         return chain.from_iterable(self._keyed(self._stream, low, high) for low, high in ranges)
 
     def legacy_blocks(self) -> Iterator[list[Event]]:
         yield from in_blocks(self._legacy_events())
 
     def _legacy_events(self) -> Iterator[Event]:
-        live = filter(self._is_live, self._rows(self._window.widened()))
+        live = filter(self._is_live, self._rows())
         events = [event for event in live if self._window.has(self._moment(event))]
         events.sort(key=self._place)
         previous = None

@@ -13,10 +13,9 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 from contextlib import closing, contextmanager
 from functools import partial
-from itertools import islice, starmap
+from itertools import islice, repeat, starmap, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -24,40 +23,25 @@ import apsw
 import msgspec
 
 from eventsourcing_kit.brief import Brief, Rest
-from eventsourcing_kit.errors import StoreDamaged, StoreNotFound, StoreUnavailable
+from eventsourcing_kit.errors import StoreUnavailable
 from eventsourcing_kit.event import Event
 from eventsourcing_kit.record import BOOKKEEPING_END, COLUMNS, LATE_KEYS_END, READ_COLUMNS, Record
 from eventsourcing_kit.stores.base import BaseStore
 from eventsourcing_kit.stores.columns import read_columns
 from eventsourcing_kit.stores.reading import Window
-from eventsourcing_kit.stores.sqlite_snapshots import FORMAT_WITH_SNAPSHOTS, SQLiteSnapshots
+from eventsourcing_kit.stores.sqlite_file import check_library, error_code, open_file, translated
+from eventsourcing_kit.stores.sqlite_snapshots import SQLiteSnapshots
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+    from contextlib import AbstractContextManager
     from datetime import datetime
 
     from eventsourcing_kit.stores.columns import Columns
+    from eventsourcing_kit.stores.contract import Readable
 
-__all__ = ["APPLICATION_ID", "FORMAT", "SQLiteStore", "check_library", "error_code"]
+__all__ = ["SQLiteStore"]
 
-APPLICATION_ID: Final = int.from_bytes(b"eskt")  # PRAGMA application_id: whose file it is
-FORMAT: Final = 1  # PRAGMA user_version: the layout of its tables, until there are snapshots
-BUSY_TIMEOUT_MS: Final = 30_000
-_HINT: Final = "the first append makes it"
-
-_TYPES: Final = {"eventDetailZ": "BLOB", "expireRecord": "INTEGER"}
-_SCHEMA: Final = f"""
-    CREATE TABLE events (
-        {", ".join(f"{name} {_TYPES.get(name, 'TEXT')}" for name in COLUMNS)},
-        PRIMARY KEY (pk, sk)
-    ) STRICT, WITHOUT ROWID
-"""
-# What a trail is found by. It holds the expiry, so that `correlations` reads nothing else. No table changes by it, so
-# the format stays the same: an older version of the kit reads and writes such a file, and SQLite itself keeps it true.
-_INDEX: Final = "events_by_correlation"
-_CREATE_INDEX: Final = f"""
-    CREATE INDEX IF NOT EXISTS {_INDEX} ON events (correlationId, expireRecord) WHERE correlationId IS NOT NULL
-"""
 _INSERT: Final = f"""
     INSERT INTO events ({", ".join(COLUMNS)}) VALUES ({", ".join("?" * len(COLUMNS))}) ON CONFLICT DO NOTHING
 """  # noqa: S608 - names of columns, no values
@@ -88,9 +72,16 @@ _LIVE: Final = f"sk > '{BOOKKEEPING_END}' AND (expireRecord IS NULL OR expireRec
 _CORRELATIONS: Final = f"""
     SELECT correlationId, pk, sk FROM events WHERE correlationId IS NOT NULL AND {_LIVE} ORDER BY correlationId
 """  # noqa: S608 - no values
-_NEXT_STREAM: Final = "SELECT pk FROM events WHERE pk > ? ORDER BY pk LIMIT 1"
-_STREAM_FROM: Final = "SELECT pk FROM events WHERE pk >= ? ORDER BY pk LIMIT 1"
-_IS_LIVE: Final = f"SELECT 1 FROM events WHERE pk = ? AND {_LIVE} LIMIT 1"  # noqa: S608 - as above
+# From one stream to the next by the index, whatever stands between; DISTINCT would pass over every row.
+_STREAMS: Final = f"""
+    WITH RECURSIVE found (stream) AS (
+        SELECT min(pk) FROM events WHERE pk >= ?
+        UNION ALL
+        SELECT (SELECT min(pk) FROM events WHERE pk > stream) FROM found WHERE stream IS NOT NULL
+    )
+    SELECT stream FROM found WHERE EXISTS (SELECT 1 FROM events WHERE pk = stream AND {_LIVE}) LIMIT ?
+"""  # noqa: S608 - as above
+_LISTED: Final = 256  # streams by one statement
 
 
 class SQLiteStore(BaseStore, SQLiteSnapshots):
@@ -129,18 +120,42 @@ class SQLiteStore(BaseStore, SQLiteSnapshots):
 
     def streams(self, prefix: str = "") -> Iterator[str]:
         now = self._clock() // 1_000_000_000
-        with self._reader() as connection, self._translated("listing streams"):
-            found = connection.execute(_STREAM_FROM, (prefix,)).get
-            while found is not None and found.startswith(prefix):
-                if connection.execute(_IS_LIVE, (found, now)).get:
-                    yield found
-                found = connection.execute(_NEXT_STREAM, (found,)).get
+        low = prefix
+        while True:
+            names: list[str] = []
+            with self._reader() as connection, self._translated("listing streams"):
+                try:
+                    names.extend(name for (name,) in connection.execute(_STREAMS, (low, now, _LISTED)))
+                except apsw.Error:
+                    yield from names
+                    raise
+            yield from takewhile(lambda name: name.startswith(prefix), names)
+            if len(names) < _LISTED or not names[-1].startswith(prefix):
+                return
+            low = names[-1] + "\0"  # no text lies between the two
 
     def read_columns(
         self, stream: str, *, start: datetime | str | None = None, at: datetime | str | None = None, at_once: int
     ) -> Iterator[Columns]:
         window, now = Window.resolve(start=start, at=at), self._clock()
         return read_columns(self._fields, stream, window, at_once=at_once, url=self.url, legacy=self.legacy, now=now)
+
+    def ahead(
+        self, streams: Iterable[str], *, start: datetime | str | None = None, at: datetime | str | None = None
+    ) -> Generator[tuple[str, Readable]]:
+        from eventsourcing_kit.stores.together import TOGETHER, read_together  # which few need
+
+        window = Window.resolve(start=start, at=at)
+        if window.start is not None:  # two ranges, one of them for the beginning
+            return ((stream, self) for stream in streams)
+        of_several = f"pk IN ({', '.join('?' * TOGETHER)})"
+        select = _SELECT.replace("pk = ?", of_several).replace("ORDER BY sk", "ORDER BY pk, sk")
+
+        def rows_of(names: Sequence[str]) -> Iterator[Any]:
+            padding = repeat(names[-1], TOGETHER - len(names))
+            return self._selected(select, (*names, *padding, window.low, window.high))
+
+        return read_together(streams, self, rows_of, now=self._clock)
 
     def correlations(self) -> Iterator[tuple[str, str, str]]:
         yield from self._selected(_CORRELATIONS, (self._clock() // 1_000_000_000,))
@@ -290,105 +305,7 @@ class SQLiteStore(BaseStore, SQLiteSnapshots):
 
     def _open(self, *, create: bool) -> apsw.Connection:
         self._process = os.getpid()
-        flags = apsw.SQLITE_OPEN_READWRITE | (apsw.SQLITE_OPEN_CREATE if create else 0)
-        try:
-            connection = apsw.Connection(self._path or ":memory:", flags=flags)
-        except apsw.CantOpenError:
-            if create or not self._is_missing():
-                raise
-            raise StoreNotFound(self.url, _HINT) from None
-        try:
-            connection.set_busy_timeout(BUSY_TIMEOUT_MS)
-            # Until it is known whose file this is: closing the last connection would write a journal back into it.
-            connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, int(Path(f"{self._path}-wal").exists()))
-            if self._is_empty(connection):
-                if not create:
-                    raise StoreNotFound(self.url, _HINT)
-                self._initialise(connection)
-            self._check_format(connection)
-            connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0)
-            if create:  # else a copy made by VACUUM INTO, which is no WAL file, would stay so
-                _retry_busy(lambda: connection.execute("PRAGMA journal_mode = WAL").get)
-            connection.execute("PRAGMA synchronous = FULL")
-            connection.execute("PRAGMA fullfsync = ON")  # on macOS, where a plain fsync does not reach the disk
-            if create:
-                self._index(connection)
-        except BaseException:
-            connection.close()
-            raise
-        return connection
+        return open_file(self._path, url=self.url, create=create)
 
-    def _is_missing(self) -> bool:
-        try:
-            return not Path(self._path or "").exists()
-        except OSError:  # not allowed to look
-            return False
-
-    def _is_empty(self, connection: apsw.Connection) -> bool:
-        return connection.pragma("application_id") == 0 and not connection.execute("SELECT 1 FROM sqlite_schema").get
-
-    def _initialise(self, connection: apsw.Connection) -> None:
-        connection.execute("BEGIN IMMEDIATE")
-        with connection:
-            if self._is_empty(connection):  # another process may have been here meanwhile
-                connection.execute(_SCHEMA)
-                connection.execute(_CREATE_INDEX)
-                connection.pragma("user_version", FORMAT)
-                connection.pragma("application_id", APPLICATION_ID)
-        connection.execute("COMMIT")
-
-    def _index(self, connection: apsw.Connection) -> None:
-        """Files that were made before there was an index get it from the first one who writes; readers do without."""
-        if not connection.execute("SELECT 1 FROM sqlite_schema WHERE name = ?", (_INDEX,)).get:
-            connection.execute(_CREATE_INDEX)
-
-    def _check_format(self, connection: apsw.Connection) -> None:
-        if connection.pragma("application_id") != APPLICATION_ID:
-            raise StoreDamaged(self.url, "it is an SQLite file of another application")
-        found = connection.pragma("user_version")
-        if found not in (FORMAT, FORMAT_WITH_SNAPSHOTS):
-            known = f"formats {FORMAT} and {FORMAT_WITH_SNAPSHOTS}"
-            raise StoreDamaged(self.url, f"it has format {found}, and this version of the kit reads {known}")
-
-    @contextmanager
-    def _translated(self, doing: str) -> Iterator[None]:
-        try:
-            yield
-        except apsw.NotADBError as error:
-            raise StoreDamaged(self.url, "it is not an SQLite file") from error
-        except apsw.CorruptError as error:
-            raise StoreDamaged(self.url, f"SQLite found damage while {doing} ({error_code(error)})") from error
-        except (apsw.CantOpenError, apsw.ReadOnlyError) as error:
-            doing = f"{doing} (its directory has to be there and to let you write, also for reading)"
-            raise StoreUnavailable(self.url, code=error_code(error), doing=doing) from error
-        except apsw.Error as error:
-            raise StoreUnavailable(self.url, code=error_code(error), doing=doing) from error
-
-
-def error_code(error: apsw.Error) -> str:
-    """SQLite's own name of it, such as SQLITE_BUSY."""
-    codes: Any = apsw.mapping_extended_result_codes | apsw.mapping_result_codes
-    return str(codes.get(getattr(error, "extendedresult", None), None) or type(error).__name__)
-
-
-def _retry_busy(call: Callable[[], object]) -> None:
-    """SQLite does not wait its busy timeout where two connections turn a new file into a WAL file at once."""
-    deadline = time.monotonic() + BUSY_TIMEOUT_MS / 1_000
-    while True:
-        try:
-            call()
-        except apsw.BusyError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.01)
-        else:
-            return
-
-
-def check_library(url: str) -> None:
-    """Raises StoreUnavailable where the SQLite that is linked here can damage a file."""
-    version = tuple(int(part) for part in apsw.sqlite_lib_version().split("."))
-    if version >= (3, 51, 3) or (version[:2] in ((3, 50), (3, 44)) and version[2] >= {50: 7, 44: 6}[version[1]]):
-        return
-    code = f"apsw is linked to SQLite {apsw.sqlite_lib_version()}, which can damage a file in WAL mode"
-    raise StoreUnavailable(url, code=f"{code}; install apsw from PyPI, which carries a newer one", doing="opening")
+    def _translated(self, doing: str) -> AbstractContextManager[None]:
+        return translated(self.url, doing)
