@@ -42,6 +42,23 @@ def from_rfc3339(text: str) -> int:
     Raises ValueError for anything else: no such day, a leap second (which a UTC clock can not carry on from), an
     offset of a day or more, or a moment outside of the years 0001 to 9999 in UTC.
     """
+    # Nearly all are spelled like this, and many share their minutes: then it is half the price.
+    if isinstance(text, str) and 22 <= (length := len(text)) <= 30 and text[19] == "." and text[-1] == "Z":
+        digits = text[17:19] + text[20:-1]  # of the second and its fraction
+        if digits < "6" and digits.isascii() and digits.isdigit():
+            return _minute(text[:17]) + int(digits) * _POWERS[length]
+    return _in_any_spelling(text)
+
+
+_POWERS: Final[tuple[int, ...]] = tuple(10 ** max(0, 30 - length) for length in range(31))
+
+
+@lru_cache(maxsize=4_096)
+def _minute(text: str) -> int:
+    return _in_any_spelling(f"{text}00Z")
+
+
+def _in_any_spelling(text: str) -> int:
     match = _RFC3339.fullmatch(text)
     if match is None:
         raise ValueError("not RFC 3339 with at most nine fractional digits")

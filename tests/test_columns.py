@@ -174,15 +174,17 @@ def assert_same(found: Any, expected: Any) -> None:
     streams=st.sampled_from([None, None, "order-1", ["ö", "order-1"]]),
     legacy=st.booleans(),
     size=st.sampled_from([100, 1_000]),
+    first=st.sampled_from([1, 16]),
     batch=st.integers(1, 6),
 )
 def test_a_frame_of_columns_is_the_frame_of_the_events(
-    rows: list[list[Record]], size: int, batch: int, legacy: bool, **asked: Any
+    rows: list[list[Record]], size: int, first: int, batch: int, legacy: bool, **asked: Any
 ) -> None:
     columns_, start, at, known_at = asked.pop("chosen"), asked["start"], asked["at"], asked["known_at"]
     with (
         open_store("sqlite://" + "?legacy=1" * legacy, clock=lambda: NOW) as store,
         patch.object(blocks, "_BYTES", size),
+        patch.object(blocks, "_FIRST", first),
         patch.object(arrow, "BATCH", batch),
     ):
         for record in chain.from_iterable(rows):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from eventsourcing_kit.moment import (
     MAX_NS,
     MIN_NS,
+    _in_any_spelling,
     from_datetime,
     from_rfc3339,
     is_key_time,
@@ -18,6 +20,15 @@ from eventsourcing_kit.moment import (
     to_microseconds,
 )
 
+spellings = st.one_of(
+    st.from_regex(
+        r"[0-2]\d{3}-[01]\d-[0-3]\d[Tt ][0-2]\d:[0-6]\d:[0-6]\d(\.\d{0,11})?([Zz]|\+00:00|[+-]\d\d:\d\d)?",
+        fullmatch=True,
+    ),
+    st.from_regex(r"(0000-01-01|9999-12-31)T(00:00|23:59):\d\d(\.\d{1,9})?Z", fullmatch=True),
+    st.datetimes().map(lambda value: f"{value.isoformat()}Z"),
+    st.text(max_size=3),
+)
 moments = st.integers(min_value=MIN_NS, max_value=MAX_NS)
 
 
@@ -45,6 +56,17 @@ def test_an_rfc_3339_moment_is_read_exactly(text: str, canonical: str) -> None:
     assert to_canonical(from_rfc3339(text)) == canonical
 
 
+@given(spellings)
+def test_the_usual_spelling_is_read_as_any_other_is(text: str) -> None:
+    def read(by: Callable[[str], int]) -> int | None:
+        try:
+            return by(text)
+        except ValueError:
+            return None
+
+    assert read(from_rfc3339) == read(_in_any_spelling)
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -52,6 +74,7 @@ def test_an_rfc_3339_moment_is_read_exactly(text: str, canonical: str) -> None:
         *("2026-03-01T11:03:27.Z", "2026-03-01T11:03:27.1234567890Z", "2026-03-01T11:03:27+01", "1772362800"),
         *("2026-03-01T11:03:27+24:00", "2026-03-01T11:03:27+01:60", "2026-03-01T11:03:27 Z", " 2026-03-01T11:03:27Z"),
         *("2026-02-29T00:00:00Z", "2026-13-01T00:00:00Z", "2026-03-01T24:00:00Z", "2026-03-01T23:59:60Z"),
+        *("2026-03-01T23:59:60.5Z", "2026-02-29T00:00:00.5Z", "2026-03-01T11:03:2٧.5Z", "2026-03-01T11:03:27.+5Z"),
         *("0001-01-01T00:00:00+00:01", "9999-12-31T23:59:59-00:01", "0000-01-01T00:00:00Z", "+2026-03-01T00:00:00Z"),
         *("２０２６-03-01T11:03:27Z", "2026-03-01T11:03:27Z\n", "2026-060T11:03:27Z", "2026-W09-7T11:03:27Z"),
     ],

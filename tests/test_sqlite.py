@@ -17,7 +17,7 @@ import pytest
 from eventsourcing_kit import Event, Projection, bisect, history, open_store, rebuild
 from eventsourcing_kit.errors import EventConflict, StoreDamaged, StoreNotFound, StoreUnavailable
 from eventsourcing_kit.stores import sqlite_file
-from eventsourcing_kit.stores.contract import Counts, Store
+from eventsourcing_kit.stores.contract import Columnar, Counts, Store
 from eventsourcing_kit.stores.sqlite import _CORRELATED, _CORRELATIONS, SQLiteStore
 from eventsourcing_kit.stores.sqlite_file import _retry_busy
 from eventsourcing_kit.testing import Clock, event
@@ -473,6 +473,9 @@ def test_threads_share_a_store(file: Path, url: str) -> None:
         for _ in range(20):
             found = [one.data["number"] for one in store.read(STREAM)]
             assert found == sorted(found)
+            assert isinstance(store, Columnar)
+            keys = [key for columns in store.read_columns(STREAM, at_once=7) for key in columns.keys]
+            assert keys == sorted(keys)
             list(store.streams())
 
     with open_store(url.format(file=file)) as store:

@@ -10,42 +10,52 @@ from eventsourcing_kit.frames.libraries import is_installed, library
 from eventsourcing_kit.frames.moments import Moments
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from eventsourcing_kit.frames.columns import Column, Kind
 
-__all__ = ["BATCH", "to_arrow", "to_pandas"]
+    Types = dict[Kind, Any]  # of Arrow
+
+__all__ = ["BATCH", "TEXTS", "VIEWS", "to_arrow", "to_pandas"]
 
 BATCH: Final = 512  # rows that are held as Python values at once; more of them do not fit into a processor's cache
+TEXTS: Final[dict[Kind, str]] = {"text": "string", "json": "large_string"}  # which every library knows
+VIEWS: Final[dict[Kind, str]] = {"text": "string_view", "json": "string_view"}  # as Polars has them: taken as they are
+_NUMBERS: Final[dict[Kind, str]] = {"int": "int64", "float": "float64", "bool": "bool"}
 
 
-def to_arrow(columns: Sequence[Column], batches: Iterable[Sequence[Sequence[Any]]]) -> Any:
-    """An `arro3.core.Table`. A batch has the values of each column; those that came before are held as Arrow, but for
-    columns of the kind "value" as long as their values are of several kinds."""
+def to_arrow(
+    columns: Sequence[Column], batches: Iterable[Sequence[Sequence[Any]]], *, texts: Mapping[Kind, str] = TEXTS
+) -> Any:
+    """An `arro3.core.Table`, whose texts are of the types `texts`. A batch has the values of each column; those that
+    came before are held as Arrow, but for columns of the kind "value" as long as their values are of several kinds."""
     core = library("arro3.core", asked_for="to_arrow")
-    parts = [_Values(core) if column.kind == "value" else _Part(core, column.kind) for column in columns]
+    makers = {kind: getattr(core.DataType, name) for kind, name in {**_NUMBERS, **texts}.items()}
+    types: Types = {kind: maker() for kind, maker in makers.items()}
+    types["moment"] = core.DataType.timestamp("us", tz="UTC")
+    parts = [_Values(core, types) if column.kind == "value" else _Part(core, types, column.kind) for column in columns]
     for batch in batches:
         for part, values in zip(parts, batch, strict=True):
             part.add(values)
     fields, chunked = [], []
     for column, part in zip(columns, parts, strict=True):
         kind, arrays = part.arrays()
-        type_ = _type(core, kind)
-        fields.append(core.Field(column.name, type_, nullable=True))
-        chunked.append(core.ChunkedArray(arrays, type=type_))
+        fields.append(core.Field(column.name, types[kind], nullable=True))
+        chunked.append(core.ChunkedArray(arrays, type=types[kind]))
     return core.Table.from_arrays(chunked, schema=core.Schema(fields))
 
 
 class _Part:
     """A column of a known kind, as it comes in."""
 
-    def __init__(self, core: Any, kind: Kind) -> None:
+    def __init__(self, core: Any, types: Types, kind: Kind) -> None:
         self._core = core
+        self._types = types
         self._kind: Kind = kind
         self._arrays: list[Any] = []
 
     def add(self, values: Sequence[Any]) -> None:
-        self._arrays.append(_array(self._core, self._kind, values))
+        self._arrays.append(_array(self._core, self._types, self._kind, values))
 
     def arrays(self) -> tuple[Kind, list[Any]]:
         return self._kind, self._arrays
@@ -54,8 +64,9 @@ class _Part:
 class _Values:
     """A column of which only all values together say of what kind it is; mostly the first ones would have said it."""
 
-    def __init__(self, core: Any) -> None:
+    def __init__(self, core: Any, types: Types) -> None:
         self._core = core
+        self._types = types
         self._kinds: set[Kind] = set()
         self._parts: list[Any] = []  # an array where it can give back its values, else these
         self._is_mixed = False
@@ -64,7 +75,7 @@ class _Values:
         kind, typed = found(values)
         if typed.count(None) == len(typed):
             self._parts.append(values)
-        elif typed is not values or (array := _plain_array(self._core, kind, values)) is None:
+        elif typed is not values or (array := _plain_array(self._core, self._types[kind], values)) is None:
             self._parts.append(values)
             self._is_mixed = True
         else:
@@ -79,8 +90,8 @@ class _Values:
             parts = [values[end - len(each) : end] for each, end in zip(lists, ends, strict=True)]
         else:
             kind, parts = next(iter(self._kinds), "text"), self._parts
-        is_array = self._core.Array
-        return kind, [part if isinstance(part, is_array) else _array(self._core, kind, part) for part in parts]
+        core, types = self._core, self._types
+        return kind, [part if isinstance(part, core.Array) else _array(core, types, kind, part) for part in parts]
 
 
 def to_pandas(columns: Sequence[Column], batches: Iterable[Sequence[Sequence[Any]]]) -> Any:
@@ -111,30 +122,22 @@ _PYARROW: Final = (("string", "text"), ("large_string", "json"), ("int64", "int"
 _PANDAS: Final = {"text": "string", "json": "string", "int": "Int64", "float": "float64", "bool": "boolean"}
 
 
-def _type(core: Any, kind: Kind) -> Any:
+def _array(core: Any, types: Types, kind: Kind, values: Sequence[Any]) -> Any:
     if kind == "moment":
-        return core.DataType.timestamp("us", tz="UTC")
-    names = {"text": "string", "json": "large_string", "int": "int64", "float": "float64", "bool": "bool"}
-    return getattr(core.DataType, names[kind])()
+        return _moments(core, types[kind], values)
+    array = _plain_array(core, types[kind], values)
+    return core.Array(encodable(values), types[kind]) if array is None else array
 
 
-def _array(core: Any, kind: Kind, values: Sequence[Any]) -> Any:
-    if kind == "moment":
-        return _moments(core, values)
-    array = _plain_array(core, kind, values)
-    return core.Array(encodable(values), _type(core, kind)) if array is None else array
-
-
-def _plain_array(core: Any, kind: Kind, values: Sequence[Any]) -> Any:
+def _plain_array(core: Any, type_: Any, values: Sequence[Any]) -> Any:
     """None where some text can not be encoded."""
     try:
-        return core.Array(values, _type(core, kind))
+        return core.Array(values, type_)
     except UnicodeEncodeError:
         return None
 
 
-def _moments(core: Any, values: Sequence[Any]) -> Any:
-    type_ = _type(core, "moment")
+def _moments(core: Any, type_: Any, values: Sequence[Any]) -> Any:
     if isinstance(values, Moments) and values.are_plain():
         read = core.Array(values, core.DataType.string()).cast(type_)
         if not read.null_count:

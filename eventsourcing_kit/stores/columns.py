@@ -10,8 +10,9 @@ follows from the others of its millisecond alone; so in parts it comes to the sa
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from functools import partial
 from itertools import chain, compress, starmap
-from operator import attrgetter, itemgetter
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from eventsourcing_kit.blocks import in_blocks
@@ -24,12 +25,11 @@ if TYPE_CHECKING:
 
     from eventsourcing_kit.stores.reading import Window
 
-__all__ = ["Columns", "RowsOf", "gathered", "in_columns", "read_columns"]
+__all__ = ["BlocksOf", "Columns", "gathered", "in_columns", "read_columns"]
 
-Row = tuple[Any, ...]  # what `Event(*row)` makes an event of
+Row = tuple[Any, ...]  # what `Event(stream, *row)` makes an event of
 
-_KEY: Final = 1  # its place in a row
-_DETAIL: Final = 6
+_KEY: Final = 0  # its place in a row
 
 
 class Columns(NamedTuple):
@@ -63,10 +63,10 @@ class Columns(NamedTuple):
 _FIELDS: Final = [*map(attrgetter, Event.__struct_fields__[: len(Columns._fields)])]
 
 
-class RowsOf(Protocol):
-    """As `stores.reading.Rows`, but each row as the fields of an Event."""
+class BlocksOf(Protocol):
+    """As `stores.reading.Rows`, but each row as the fields of an Event behind its stream, and in blocks."""
 
-    def __call__(self, stream: str, low: str, high: str) -> Iterator[Row]: ...
+    def __call__(self, stream: str, low: str, high: str) -> Iterator[list[Row]]: ...
 
 
 def in_columns(events: Iterable[Event], at_once: int) -> Iterator[Columns]:
@@ -96,26 +96,26 @@ def _joined(parts: list[Columns]) -> Columns:
 
 
 def read_columns(
-    rows: RowsOf, stream: str, window: Window, *, at_once: int, url: str, legacy: bool, now: int
+    blocks: BlocksOf, stream: str, window: Window, *, at_once: int, url: str, legacy: bool, now: int
 ) -> Iterator[Columns]:
     """The events of a `StreamReading` with these arguments, in its order, about `at_once` together. Raises what it
     does."""
 
-    def ordinary(some: RowsOf) -> Iterator[Columns]:
+    def ordinary(some: BlocksOf) -> Iterator[Columns]:
         def events(stream: str, low: str, high: str) -> Iterator[Event]:
-            return starmap(Event, some(stream, low, high))
+            return starmap(partial(Event, stream), chain.from_iterable(some(stream, low, high)))
 
         return in_columns(StreamReading(events, stream, window, frozenset(), url=url, legacy=legacy, now=now), at_once)
 
-    def among(block: list[Row]) -> RowsOf:
-        return lambda _, low, high: (row for row in block if low <= row[_KEY] <= high)
+    def among(block: list[Row]) -> BlocksOf:
+        return lambda _, low, high: iter([[row for row in block if low <= row[_KEY] <= high]])
 
     if legacy:  # its order is made of all rows together
-        yield from ordinary(rows)
+        yield from ordinary(blocks)
         return
     first, last = window.times
-    all_rows = chain.from_iterable(rows(stream, low, high) for low, high in window.ranges())
-    for block in _whole_milliseconds(all_rows, at_once):
+    all_blocks = chain.from_iterable(blocks(stream, low, high) for low, high in window.ranges())
+    for block in _whole_milliseconds(all_blocks):
         times = [row[_KEY][:TIME_LENGTH] for row in block]
         # Keys below the first time are bookkeeping, or foreign; at the ends of the window full moments decide.
         begin = bisect_right(times, max(first, FIRST_TIME))
@@ -123,17 +123,21 @@ def read_columns(
         if begin:
             yield from ordinary(among(block[:begin]))
         if begin < end:
-            inside = block[begin:end]
-            usual = _usual(inside, times[begin:end], now)
+            inside, within = (block, times) if end - begin == len(block) else (block[begin:end], times[begin:end])
+            usual = _usual(stream, inside, within, now)
             yield from ordinary(among(inside)) if usual is None else (usual,)
         if end < len(block):
             yield from ordinary(among(block[end:]))
 
 
-def _whole_milliseconds(rows: Iterator[Row], at_once: int) -> Iterator[list[Row]]:
-    """The same rows in blocks: each waits for the next one, in case that begins in the middle of a millisecond."""
+def _whole_milliseconds(blocks: Iterator[list[Row]]) -> Iterator[list[Row]]:
+    """The same rows in blocks: each waits for the next one, in case that begins in the middle of a millisecond, or is
+    much longer, as behind the first one of a reading."""
     waiting: list[Row] = []
-    for block in in_blocks(rows, detail=itemgetter(_DETAIL), most=at_once):
+    for block in blocks:
+        if 2 * len(waiting) < len(block):
+            waiting += block
+            continue
         time = block[0][_KEY][:TIME_LENGTH]
         whole = len(waiting)
         while whole and waiting[whole - 1][_KEY].startswith(time):
@@ -147,17 +151,13 @@ def _whole_milliseconds(rows: Iterator[Row], at_once: int) -> Iterator[list[Row]
         yield waiting
 
 
-def _usual(rows: list[Row], times: list[str], now: int) -> Columns | None:
+def _usual(stream: str, rows: list[Row], times: list[str], now: int) -> Columns | None:
     """These rows as events in their order, or None where one of them may be none, or can not be read."""
     if len({*times}) < len(times):  # some share their millisecond
         try:
             for begin, end in runs(times):
-                rows[begin:end] = sorted(rows[begin:end], key=_place)
+                rows[begin:end] = sorted(rows[begin:end], key=lambda row: order(Event(stream, *row)))
         except UNREADABLE:
             return None
-    columns = Columns(*zip(*rows, strict=True))
+    columns = Columns([stream] * len(rows), *zip(*rows, strict=True))
     return columns if are_live({*columns.expiries}, times, now) else None
-
-
-def _place(row: Row) -> tuple[object, ...]:
-    return order(Event(*row))

@@ -16,12 +16,14 @@ import threading
 from contextlib import closing, contextmanager
 from functools import partial
 from itertools import islice, repeat, starmap, takewhile
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import apsw
 import msgspec
 
+from eventsourcing_kit.blocks import in_blocks
 from eventsourcing_kit.brief import Brief, Rest
 from eventsourcing_kit.errors import StoreUnavailable
 from eventsourcing_kit.event import Event
@@ -61,13 +63,14 @@ def _column(column: str | Sequence[str]) -> str:
     return choices[0] if len(choices) == 1 else f"coalesce({', '.join(choices)})"
 
 
-_EVENT: Final = ", ".join(map(_column, READ_COLUMNS))
+_EVENT: Final = ", ".join(map(_column, READ_COLUMNS[1:]))  # of a stream, whose name is known
 _SELECT: Final = f"SELECT {_EVENT} FROM events WHERE pk = ? AND sk BETWEEN ? AND ? ORDER BY sk"  # noqa: S608 - as above
 _SELECT_BEHIND: Final = f"SELECT {_EVENT} FROM events WHERE pk = ? AND sk > ? AND sk <= ? ORDER BY sk"  # noqa: S608
 _BRIEF: Final = ("sk", "detailType", ("eventDetailZ", "eventDetail"), "recordedAt", "digest", "expireRecord")
 _SELECT_BRIEF: Final = _SELECT_BEHIND.replace(_EVENT, ", ".join(map(_column, _BRIEF)))
+_DETAIL: Final = READ_COLUMNS[1:].index(("eventDetailZ", "eventDetail"))
 _FEW: Final = 32  # rows for which a second statement does not pay
-_CORRELATED: Final = f"SELECT {_EVENT} FROM events WHERE correlationId = ?"  # noqa: S608 - as above
+_CORRELATED: Final = f"SELECT pk, {_EVENT} FROM events WHERE correlationId = ?"  # noqa: S608 - as above
 _LIVE: Final = f"sk > '{BOOKKEEPING_END}' AND (expireRecord IS NULL OR expireRecord > ?)"
 _CORRELATIONS: Final = f"""
     SELECT correlationId, pk, sk FROM events WHERE correlationId IS NOT NULL AND {_LIVE} ORDER BY correlationId
@@ -138,7 +141,8 @@ class SQLiteStore(BaseStore, SQLiteSnapshots):
         self, stream: str, *, start: datetime | str | None = None, at: datetime | str | None = None, at_once: int
     ) -> Iterator[Columns]:
         window, now = Window.resolve(start=start, at=at), self._clock()
-        return read_columns(self._fields, stream, window, at_once=at_once, url=self.url, legacy=self.legacy, now=now)
+        blocks = partial(self._blocks, at_once)
+        return read_columns(blocks, stream, window, at_once=at_once, url=self.url, legacy=self.legacy, now=now)
 
     def ahead(
         self, streams: Iterable[str], *, start: datetime | str | None = None, at: datetime | str | None = None
@@ -148,8 +152,8 @@ class SQLiteStore(BaseStore, SQLiteSnapshots):
         window = Window.resolve(start=start, at=at)
         if window.start is not None:  # two ranges, one of them for the beginning
             return ((stream, self) for stream in streams)
-        of_several = f"pk IN ({', '.join('?' * TOGETHER)})"
-        select = _SELECT.replace("pk = ?", of_several).replace("ORDER BY sk", "ORDER BY pk, sk")
+        marks = ", ".join("?" * TOGETHER)
+        select = f"SELECT pk, {_EVENT} FROM events WHERE pk IN ({marks}) AND sk BETWEEN ? AND ? ORDER BY pk, sk"  # noqa: S608
 
         def rows_of(names: Sequence[str]) -> Iterator[Any]:
             padding = repeat(names[-1], TOGETHER - len(names))
@@ -205,10 +209,12 @@ class SQLiteStore(BaseStore, SQLiteSnapshots):
             connection.execute("DELETE FROM events WHERE pk = ? AND sk = ?", (stream, key))
 
     def _rows(self, stream: str, low: str, high: str) -> Iterator[Event]:
-        return starmap(Event, self._fields(stream, low, high))
+        return starmap(partial(Event, stream), self._selected(_SELECT, (stream, low, high)))
 
-    def _fields(self, stream: str, low: str, high: str) -> Iterator[Any]:
-        return self._selected(_SELECT, (stream, low, high))
+    def _blocks(self, most: int, stream: str, low: str, high: str) -> Iterator[list[Any]]:
+        """As `_rows`, but each as the values alone, in blocks: without a step of Python's own for each row."""
+        with self._reader() as connection, self._translated("reading"), closing(connection.cursor()) as cursor:
+            yield from in_blocks(cursor.execute(_SELECT, (stream, low, high)), detail=itemgetter(_DETAIL), most=most)
 
     def _brief_rows(self, stream: str, low: str, high: str) -> Iterator[Event]:
         return self._rows(stream, low, high) if self._path is None else self._many_rows(stream, low, high)
@@ -216,9 +222,9 @@ class SQLiteStore(BaseStore, SQLiteSnapshots):
     def _many_rows(self, stream: str, low: str, high: str) -> Iterator[Event]:
         with self._reader() as connection, self._translated("reading"), closing(connection.cursor()) as first:
             rows = list(islice(first.execute(_SELECT, (stream, low, high)), _FEW))
-            yield from starmap(Event, rows)
+            yield from starmap(partial(Event, stream), rows)
             if len(rows) == _FEW:  # this statement is not at its end, and holds the connection at what it saw
-                behind = max(rows[-1][1], min(LATE_KEYS_END, high))  # whose rows hold nothing but their keys
+                behind = max(rows[-1][0], min(LATE_KEYS_END, high))  # whose rows hold nothing but their keys
                 yield from self._behind(connection, stream, behind, high)
 
     def _behind(self, connection: apsw.Connection, stream: str, behind: str, high: str) -> Iterator[Event]:
@@ -229,7 +235,7 @@ class SQLiteStore(BaseStore, SQLiteSnapshots):
                 behind, type_, detail, recorded, digest, expires = row
                 yield Brief(stream, behind, type_, "", "", "", detail, recorded, digest, expires, rest=rest)
                 if rest.was_asked:
-                    yield from starmap(Event, whole.execute(_SELECT_BEHIND, (stream, behind, high)))
+                    yield from starmap(partial(Event, stream), whole.execute(_SELECT_BEHIND, (stream, behind, high)))
                     return
 
     def _correlated(self, correlation_id: str) -> Iterator[Event]:
