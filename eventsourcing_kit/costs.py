@@ -14,6 +14,7 @@ from math import ceil
 from typing import TYPE_CHECKING, Final, Literal
 
 from eventsourcing_kit.errors import InvalidOption, InvalidStoreURL
+from eventsourcing_kit.resuming import check_saving
 from eventsourcing_kit.scanning import Way, can_scan, listed, segments_for
 from eventsourcing_kit.span import exact, names_event
 from eventsourcing_kit.stores.contract import Measured
@@ -39,7 +40,7 @@ _MILLION: Final = 1_000_000
 _STALE: Final = "DynamoDB tells a table's size as it was up to six hours ago; what was written since is not counted"
 _PROVISIONED: Final = "the table has provisioned capacity: read units use it up, and are not paid for one by one"
 _LOOKED_UP: Final = "to find an event, a stream is read once more"
-_SNAPSHOTS: Final = "what is read and written of snapshots comes on top, and spares reading"
+_SNAPSHOTS: Final = "what is read and written of snapshots comes on top; the most is read where none of them fits"
 
 
 @dataclass(frozen=True)
@@ -73,10 +74,13 @@ def estimate(
     """What the same question to `rebuild_all` would read and cost. Of a DynamoDB table it reads nothing, but asks how
     large that is (`dynamodb:DescribeTable`); of an SQLite file it lists the streams, where they are not listed already.
 
+    With `snapshots` it is not known which of them will fit: `read_units_at_most` is what is read where none does.
     `usd_per_million` is what a million read units cost; `USD_PER_MILLION` unless given. Raises as `rebuild_all` does
     where it begins, InvalidOption for a price below 0, StoreNotFound and StoreUnavailable.
     """
     check_workers(workers)
+    if snapshots is not None:
+        check_saving(store, snapshots)
     if not usd_per_million >= 0:
         raise InvalidOption("usd_per_million", found=str(usd_per_million), expected="a number from 0")
     now = time.time_ns()

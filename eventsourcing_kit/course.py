@@ -3,18 +3,18 @@ argument for each of its rules."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, Protocol
 
-import msgspec
 from typing_extensions import TypeVar
 
 from eventsourcing_kit.errors import StoreError
 from eventsourcing_kit.faithful import is_same
 from eventsourcing_kit.fingerprint import NoFingerprint
 from eventsourcing_kit.markers import Markers
-from eventsourcing_kit.moment import KEY_TIME_LENGTH, from_rfc3339, to_canonical, to_microseconds
+from eventsourcing_kit.moment import KEY_TIME_LENGTH, MIN_NS, from_rfc3339, to_canonical, to_microseconds
 from eventsourcing_kit.projection import Folded
 from eventsourcing_kit.resuming import LOG, identity_of
 from eventsourcing_kit.snapshot import Facts, Seen, Snapshot, fits
@@ -25,11 +25,10 @@ if TYPE_CHECKING:
     from eventsourcing_kit.errors import FoldFailed
     from eventsourcing_kit.event import Event
     from eventsourcing_kit.resuming import Resuming
-    from eventsourcing_kit.snapshot import Identity
     from eventsourcing_kit.span import Span
     from eventsourcing_kit.stores.contract import Reading
 
-__all__ = ["COVERED_AFTER", "ROOM", "Course", "SnapshotUsed", "Unfit", "course_of"]
+__all__ = ["COVERED_AFTER", "ROOM", "Course", "SnapshotUsed", "Unfit", "course_of", "course_to_start"]
 
 Result = TypeVar("Result", default=Any)
 
@@ -67,7 +66,15 @@ def course_of(resuming: Resuming[Result], span: Span) -> Course[Result] | None:
     """The way to one answer, or None where it is none for a snapshot."""
     if span.start is not None or (span.at is not None and span.at.key is not None):
         return None
-    return Course(resuming, span)
+    return Course(resuming, span, before=span.at_ns)
+
+
+def course_to_start(resuming: Resuming[Result], span: Span) -> Course[Result]:
+    """The way through a span whose states are true ones: a snapshot has to stand before the span begins, as each event
+    from its `start` on is stepped upon. Where it begins with the stream, none is looked for."""
+    ends = [end.ns for end in (span.start, span.at) if end is not None]
+    before = MIN_NS if span.start is None else min(ends)
+    return Course(resuming, replace(span, start=None), before=before - 1)
 
 
 def _back(taken: str) -> str:
@@ -88,16 +95,30 @@ class _Start(NamedTuple, Generic[Result]):
 
 
 class Course(Generic[Result]):
-    """One rebuild: from a snapshot where one fits, else from the beginning, and saving new ones on its way."""
+    """One fold: from the newest snapshot that fits and stands at or `before` a moment, else from the beginning; saving
+    new ones on its way."""
 
-    def __init__(self, resuming: Resuming[Result], span: Span) -> None:
+    def __init__(self, resuming: Resuming[Result], span: Span, *, before: int | None) -> None:
         self._of = resuming
         self._store = resuming.store
         self._span = span
+        self._before = before
+        self._known_at = None if span.known_at_ns is None else to_microseconds(span.known_at_ns)
         self._taken = to_microseconds(min(resuming.now, resuming.store.now()))
         self.damaged: list[str] = []  # keys of snapshots whose checksum does not match
         self._start = self._choose()
         self._begin()
+
+    @property
+    def number(self) -> int:
+        """Of the last event that has passed, in the stream."""
+        return self._number
+
+    @property
+    def key(self) -> str | None:
+        """Of the same event; None at the beginning."""
+        start = None if self._start is None else self._start.facts.key
+        return start if self._event is None else self._event.key
 
     @property
     def used(self) -> SnapshotUsed | None:
@@ -118,36 +139,41 @@ class Course(Generic[Result]):
         self._gap = _AUTO
         self._expires: float | None = None if self._start is None else self._start.expires
         self._event: Event | None = None
-        self._taking = self._span.known_at_ns is None
+        self._skipped: list[FoldFailed] = []
         self._waiting: list[Snapshot] = []
         # Before the reading begins: of an atomic store it has the events of all of these.
-        self._known = Markers(self._store, self._span.stream, _back(self._taken)) if self._taking else None
+        self._known = self._markers(self._taken)
+        self._taking = not (self._known.are_too_many or self._known.is_expired)
         self._pending: dict[str, str] = {}
-        if self._known is not None:
-            self._taking = not (self._known.are_too_many or self._known.is_expired)
-            if not self._store.is_atomic:
-                covered = "" if facts is None else facts.moment[:23] + "Z"  # settled when that one was saved
-                self._pending = {digest: time for digest, time in self._known.digests.items() if time > covered}
+        if not self._store.is_atomic:
+            covered = "" if facts is None else facts.moment[:23] + "Z"  # settled when that one was saved
+            self._pending = {digest: time for digest, time in self._known.digests.items() if time > covered}
+        self._target = self._next_place()
+
+    def _markers(self, taken: str) -> Markers:
+        """Those that count for what was taken then."""
+        return Markers(self._store, self._span.stream, _back(taken), now=self._of.clock())
 
     # Choosing
 
     def _choose(self) -> _Start[Result] | None:
-        stream, before = self._span.stream, self._span.at_ns
+        stream, before, known = self._span.stream, self._before, self._known_at
+        if before is not None and before < MIN_NS:
+            return None
         identity = self._of.identity
-        known = None if self._span.known_at_ns is None else to_microseconds(self._span.known_at_ns)
         tries = 0
         passed_over = True
         while passed_over:
             passed_over = False
             for snapshot in self._store.snapshots(stream, identity.digest, before=before):
-                facts = _facts_of(snapshot, stream, identity)
+                facts = snapshot.facts_for(stream, identity)
                 if facts is None:
                     self.damaged.append(snapshot.sk)
                     LOG.warning("snapshot '%s' of stream '%s' is damaged and not used", snapshot.sk, stream)
                     return None
                 if facts.taken > self._taken or (known is not None and facts.recorded > known):
                     continue
-                markers = Markers(self._store, stream, _back(facts.taken))
+                markers = self._markers(facts.taken)
                 if markers.is_expired:
                     return None
                 if _fits_to(facts, markers):
@@ -177,34 +203,77 @@ class Course(Generic[Result]):
     ) -> tuple[Folded[Result], Reading]:
         """The answer's state and counts, and the reading that they come from. Raises Unfit where the snapshot that it
         began with turns out not to be fit."""
-        projection = self._of.projection
-        state: Any = None
-        folded, last = 0, None
+        self._skipped = skipped
+        begun, reading = self.begin(watch)
+        folded = self.advance(reading, begun, watch, skip)
+        self.settle()
+        return folded, reading
+
+    def begin(self, watch: Watching) -> tuple[Folded[Result], Reading]:
+        """Where the fold begins, and the reading of what comes behind that. Raises Unfit."""
         if self._start is None:
-            reading = self._span.read()
-        else:
-            facts = self._start.facts
-            reading, last = self._behind(facts)
-            state, folded = self._start.state, facts.folded
-            watch.go_on(facts.late, facts.unknown, facts.unknown_types)
-        numbered = self._over(reading)
+            self._reading = self._span.read()
+            return Folded(self._of.projection.initial(), 0, None), self._reading
+        facts = self._start.facts
+        self._reading, last = self._behind(facts)
+        watch.go_on(facts.late, facts.unknown, facts.unknown_types)
+        return Folded(self._start.state, facts.folded, last), self._reading
+
+    def advance(
+        self,
+        events: Iterable[Event],
+        begun: Folded[Result],
+        watch: Watching,
+        skip: Callable[[FoldFailed], None] | None = None,
+    ) -> Folded[Result]:
+        """The fold of the next events of the reading at one go. Raises Unfit."""
+        folded, passing = begun, self.over(events)
         while True:
-            target = self._next_place()
-            distance = None if target is None else target - self._number
-            events = watch.over(islice(numbered, distance))  # no further, or it would tell of what comes behind
-            part = projection.fold_counted(events, state, skip=skip)
-            state, folded, last = part.state, folded + part.events, part.last or last
-            if target is None or self._number < target:
-                break
-            self._take(Folded(state, folded, last), watch, skip_count=len(skipped), reading=reading)
+            distance = None if self._target is None else self._target - self._number
+            watched = watch.over(islice(passing, distance))  # no further, or it would tell of what comes behind
+            part = self._of.projection.fold_counted(watched, folded.state, skip=skip)
+            folded = Folded(part.state, folded.events + part.events, part.last or folded.last)
+            if self._target is None or self._number < self._target:
+                return folded
+            self.arrive(folded, watch)
+
+    def over(self, events: Iterable[Event]) -> Iterator[Event]:
+        """The next events of the reading, as they pass. Raises Unfit."""
+        for event in events:
+            recorded = event.recorded_at_text
+            if recorded is None:
+                if self._start is not None:
+                    raise Unfit("an older writer has put events into the stream")
+                self._taking = False
+            elif recorded > self._recorded:
+                self._recorded = recorded
+                if self._known_at is not None and recorded > self._known_at:
+                    self._taking = False  # it is left out, so that the fold is none of all events any more
+            if event.expires is not None and (self._expires is None or event.expires < self._expires):
+                self._expires = event.expires
+            if self._pending:
+                self._pending.pop(event.digest or "", None)
+            self._number += 1
+            self._event = event
+            yield event
+
+    def arrive(self, folded: Folded[Result], watch: Watching) -> None:
+        """Takes a snapshot where the last event that passed, which `folded` ends with, is one behind which to take it.
+        Raises Unfit where it is saved with others and what all of them rest upon is not fit any more."""
+        if self._number == self._target:
+            self._take(folded, watch)
+            self._target = self._next_place()
+
+    def settle(self) -> None:
+        """Looks once more whether the snapshot that it began with is fit, now that what it stands for is read; and
+        saves what it has taken. Raises Unfit."""
         if self._start is not None:
-            self._check(self._start, reading)
-        self._save(reading)
-        return Folded(state, folded, last), reading
+            self._check(self._start)
+        self._save()
 
     def _behind(self, facts: Facts) -> tuple[Reading, Event | None]:
         """The reading of what comes behind the snapshot's event, which has to be there; and the last event folded."""
-        read, stream, at = self._store.read, self._span.stream, self._span.at
+        read, stream, at = self._span.store.read, self._span.stream, self._span.at
         reading = read(stream, start=facts.moment, at=None if at is None else at.moment)
         event = next((event for event in reading if event.key == facts.key), None)
         if event is None or event.digest != facts.digest:
@@ -219,29 +288,11 @@ class Course(Generic[Result]):
             raise Unfit("the last event that it has folded is not there")
         return reading, last
 
-    def _over(self, events: Iterable[Event]) -> Iterator[Event]:
-        for event in events:
-            recorded = event.recorded_at_text
-            if recorded is None:
-                if self._start is not None:
-                    raise Unfit("an older writer has put events into the stream")
-                self._taking = False
-            elif recorded > self._recorded:
-                self._recorded = recorded
-            if event.expires is not None and (self._expires is None or event.expires < self._expires):
-                self._expires = event.expires
-            if self._pending:
-                self._pending.pop(event.digest or "", None)
-            self._number += 1
-            self._event = event
-            yield event
-
-    def _check(self, start: _Start[Result], reading: Reading) -> None:
-        """Once more, now that the fold is done."""
+    def _check(self, start: _Start[Result]) -> None:
         facts = start.facts
-        markers = Markers(self._store, self._span.stream, _back(facts.taken))
-        expired = start.expires is not None and start.expires * 1_000_000_000 <= self._store.now()
-        if reading.expired_since is not None or markers.is_expired or expired:
+        markers = self._markers(facts.taken)
+        expired = start.expires is not None and start.expires * 1_000_000_000 <= self._of.clock()
+        if self._reading.expired_since is not None or markers.is_expired or expired:
             raise Unfit("the stream's beginning has expired")
         if not _fits_to(facts, markers):
             raise Unfit("a late event came meanwhile")
@@ -255,15 +306,15 @@ class Course(Generic[Result]):
         every = self._of.every
         return self._last_taken + self._gap if every is None else (self._number // every + 1) * every
 
-    def _take(self, folded: Folded[Result], watch: Watching, *, skip_count: int, reading: Reading) -> None:
+    def _take(self, folded: Folded[Result], watch: Watching) -> None:
         event = self._event
         self._last_taken = self._number
-        if not self._taking or event is None or self._known is None:
+        if not self._taking or event is None:
             return
         moment, time = event.moment_ns, event.key[:KEY_TIME_LENGTH]
         unsettled = any(waits <= time for waits in self._pending.values())
         covered = moment <= from_rfc3339(self._taken) - _ns(COVERED_AFTER)
-        if skip_count or unsettled or not covered or reading.expired_since is not None:
+        if self._skipped or unsettled or not covered or self._reading.expired_since is not None:
             if unsettled:
                 LOG.info("no snapshot of stream '%s': late events may still be on their way", self._span.stream)
             self._taking = False
@@ -299,7 +350,7 @@ class Course(Generic[Result]):
         self._gap = max(_AUTO, len(json) // _BYTES_AN_EVENT)
         self._waiting.append(snapshot)
         if len(self._waiting) == _HELD:
-            self._save(reading)
+            self._save()
 
     def _faithful_json(self, state: Result) -> bytes | None:
         projection = self._of.projection
@@ -317,12 +368,12 @@ class Course(Generic[Result]):
         )
         return None
 
-    def _save(self, reading: Reading) -> None:
+    def _save(self) -> None:
         waiting, self._waiting = self._waiting, []
         if not waiting:
             return
         if self._start is not None:
-            self._check(self._start, reading)  # what it rests upon, after its own markers were listed
+            self._check(self._start)  # what it rests upon, after its own markers were listed
         try:
             if identity_of(self._of.projection) != self._of.identity:
                 LOG.warning("no snapshot: the code of projection '%s' has changed", self._of.projection.name)
@@ -332,15 +383,6 @@ class Course(Generic[Result]):
         except (StoreError, NoFingerprint) as error:
             self._taking = False  # the answer is as good without it
             LOG.warning("snapshots of stream '%s' could not be saved: %s", self._span.stream, error)
-
-
-def _facts_of(snapshot: Snapshot, stream: str, identity: Identity) -> Facts | None:
-    """What a snapshot says of itself; None where it is damaged."""
-    try:
-        facts = snapshot.read_facts() if snapshot.is_sound else None
-    except (msgspec.MsgspecError, UnicodeError):
-        return None
-    return facts if facts is not None and snapshot.pk == stream and facts.identity == identity else None
 
 
 def _fits_to(facts: Facts, markers: Markers) -> bool:

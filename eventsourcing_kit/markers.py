@@ -20,13 +20,14 @@ _MOST: Final = 10_000  # beyond that the events themselves are as cheap to read
 
 
 class Markers:
-    """Markers of late events, as they were at one instant, in the order of their events' moments."""
+    """Markers of late events, as they were at one instant, in the order of their events' moments. `now` is what counts
+    as expired."""
 
-    def __init__(self, store: Snapshotting, stream: str, since: str) -> None:
+    def __init__(self, store: Snapshotting, stream: str, since: str, *, now: int) -> None:
         first_expires, late = store.bookkeeping(stream, late_since=since)
         rows = list(islice(late, _MOST + 1))
         self.are_too_many = len(rows) > _MOST
-        self.is_expired = first_expires is not None and first_expires * 1_000_000_000 <= store.now()
+        self.is_expired = first_expires is not None and first_expires * 1_000_000_000 <= now
         found = sorted((_time_of(row.key), row.key, row.digest or "") for row in rows)
         self.times = [time for time, _, _ in found]
         self.digests = {digest: time for time, _, digest in found}

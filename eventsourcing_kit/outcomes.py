@@ -3,7 +3,7 @@ from one process to another or waits in a file."""
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass, field
+from dataclasses import astuple, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple
 
 from typing_extensions import TypeVar
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from eventsourcing_kit.errors import EventSourcingError
     from eventsourcing_kit.projection import Projection
 
-__all__ = ["Rebuilt", "StreamFailure", "outcome_of", "to_frame"]
+__all__ = ["Rebuilt", "StreamFailure", "of_events", "outcome_of", "to_frame"]
 
 Result = TypeVar("Result", default=Any)
 
@@ -68,6 +68,13 @@ class StreamFailure(NamedTuple):
     error: EventSourcingError
 
 
+def of_events(rebuilt: Rebuilt[Result]) -> Rebuilt[Result]:
+    """Without what it says of snapshots, so that what is made of it is the same whether there are any or not. A damaged
+    one is logged, too, and has gone into no state."""
+    said = tuple(warning for warning in rebuilt.warnings if warning.kind != "damaged snapshot")
+    return rebuilt if said == rebuilt.warnings else replace(rebuilt, warnings=said)
+
+
 def to_frame(projection: Projection[Any, Result], outcome: Rebuilt[Result] | StreamFailure) -> list[Any]:
     """An outcome for another process. Raises InvalidProjection where JSON does not bring the state back as it is."""
     if isinstance(outcome, StreamFailure):
@@ -83,7 +90,8 @@ def to_frame(projection: Projection[Any, Result], outcome: Rebuilt[Result] | Str
     moments = [None if ns is None else str(ns) for ns in (rebuilt.at_ns, rebuilt.known_at_ns)]  # wider than 64 bits
     last = None if rebuilt.last is None else stored_fields(rebuilt.last)
     warnings = [astuple(warning) for warning in rebuilt.warnings]
-    return ["state", rebuilt.stream, text, *moments, rebuilt.events, last, rebuilt.complete, warnings]
+    used = None if rebuilt.snapshot is None else [str(fact) for fact in rebuilt.snapshot]
+    return ["state", rebuilt.stream, text, *moments, rebuilt.events, last, rebuilt.complete, warnings, used]
 
 
 def outcome_of(projection: Projection[Any, Result], frame: list[Any]) -> Rebuilt[Result] | StreamFailure:
@@ -93,7 +101,7 @@ def outcome_of(projection: Projection[Any, Result], frame: list[Any]) -> Rebuilt
 
 
 def _from_frame(projection: Projection[Any, Result], frame: list[Any]) -> Rebuilt[Result]:
-    stream, text, at_ns, known_at_ns, events, last, complete, warnings = frame
+    stream, text, at_ns, known_at_ns, events, last, complete, warnings, used = frame
     return Rebuilt(
         state=projection.from_json(text),
         stream=stream,
@@ -105,4 +113,11 @@ def _from_frame(projection: Projection[Any, Result], frame: list[Any]) -> Rebuil
         last=None if last is None else Event(*last),
         complete=complete,
         warnings=tuple(RebuildWarning(kind, count, message, tuple(keys)) for kind, count, message, keys in warnings),
+        snapshot=None if used is None else _snapshot_used(*used),
     )
+
+
+def _snapshot_used(key: str, moment_ns: str, number: str, taken_ns: str) -> SnapshotUsed:
+    from eventsourcing_kit.course import SnapshotUsed  # which an answer without snapshots never loads
+
+    return SnapshotUsed(key, int(moment_ns), int(number), int(taken_ns))

@@ -96,13 +96,17 @@ def rebuild(
 
 
 def _resuming(
-    projection: Projection[Any, Result], store: Readable, snapshots: Saving, now: int
+    projection: Projection[Any, Result],
+    store: Readable,
+    snapshots: Saving,
+    now: int,
+    true_clock: Callable[[], int] | None = None,
 ) -> Resuming[Result] | None:
     if snapshots is None:
         return None
     from eventsourcing_kit.resuming import Resuming  # which a rebuild without snapshots never loads
 
-    return Resuming.of(projection, store, snapshots, now=now)
+    return Resuming.of(projection, store, snapshots, now=now, clock=true_clock)
 
 
 def _course(resuming: Resuming[Result] | None, span: Span) -> Course[Result] | None:
@@ -214,11 +218,7 @@ def rebuild_all(
     failed: list[StreamFailure] = [] if failures is None else failures
     asked = Question(now, at, known_at, start, allow_incomplete, on_error, snapshots)
     several = Several.of(projection, store, asked, workers=workers, clock=clock)
-    if can_scan(way, store, streams, asked):
-        outcomes = several.in_one_pass(streams if isinstance(streams, str) else "")
-    else:
-        outcomes = several.one_by_one(listed(store, streams))
-    with closing(outcomes):
+    with closing(several.outcomes(streams, way=way)) as outcomes:
         for outcome in watched(outcomes, "rebuilding streams", every=1):
             if isinstance(outcome, Rebuilt):
                 yield outcome
@@ -253,10 +253,21 @@ class Several(Generic[Result]):
         *,
         workers: int = 1,
         clock: Callable[[], int] | None = None,
+        true_clock: Callable[[], int] | None = None,
     ) -> Several[Result]:
-        """Without a clock, it is the moment of the question for all streams. Raises as `rebuild` for snapshots."""
-        resuming = _resuming(projection, store, asked.snapshots, asked.now)
+        """Without a clock, it is the moment of the question for all streams. `true_clock` is for a store whose own
+        stands still, and for snapshots alone. Raises as `rebuild` for these."""
+        resuming = _resuming(projection, store, asked.snapshots, asked.now, true_clock)
         return cls(projection, store, asked, workers, resuming, clock or (lambda: asked.now))
+
+    def outcomes(
+        self, streams: str | Iterable[str] | None, *, way: Way = "auto"
+    ) -> Generator[Rebuilt[Result] | StreamFailure]:
+        """Those of all streams, of those with a prefix, or of a list. Raises InvalidOption at once for a way that this
+        can not take."""
+        if can_scan(way, self.store, streams, self.asked):
+            return self.in_one_pass(streams if isinstance(streams, str) else "")
+        return self.one_by_one(listed(self.store, streams))
 
     def one_by_one(self, names: Iterable[str]) -> Generator[Rebuilt[Result] | StreamFailure]:
         return self.here(names) if self.workers == 1 else self._elsewhere(names)

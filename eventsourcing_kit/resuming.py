@@ -41,9 +41,18 @@ reaches, such as a cache in a global, saves nothing. A state that does not come 
 `faithful`) is not saved. A checksum that does not match means a full fold, and a warning in the answer.
 
 *Another question.* With `start`, or an event as `at`, it is a full fold. With `known_at`, a snapshot is used only
-where all of its events were recorded by then, and none is taken. Where an event was skipped, none is taken. What an
-answer says beside the state (counts, warnings, the last event) is saved with it, or read again; events still to
-come can not be among what a snapshot covers, and one that was taken later than the rebuild's own clock is not used.
+where all of its events were recorded by then, and none is taken behind an event that is left out: up to there the fold
+is that of all events. Where an event was skipped, none is taken. What an answer says beside the state (counts,
+warnings, the last event) is saved with it, or read again; events still to come can not be among what a snapshot
+covers, and one that was taken later than the rebuild's own clock is not used.
+
+*Steps.* A history gives what no later look can take back. So it begins at a snapshot that stands before its `start`,
+and the markers are queried again while the events behind the snapshot are being read, before the first step: an event
+that was stored before that reading is in the snapshot, is read, or has a marker by then.
+
+*A clock that stands still.* The store of a job shows the moment at which it began, so that what expires meanwhile is
+kept. Rows and markers are deleted all the same, by the true clock. So that is the one which tells whether the stream's
+first event, and with it perhaps a marker, is gone.
 
 **What does not hold.** Every writer has to put markers. Rows of older writers have no `recordedAt`: where a rebuild
 meets one, it neither uses nor takes a snapshot of that stream; yet one that is put behind a snapshot while none is
@@ -67,10 +76,12 @@ from eventsourcing_kit.snapshot import FORMAT, Identity
 from eventsourcing_kit.stores.contract import Snapshotting
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from eventsourcing_kit.projection import Projection
     from eventsourcing_kit.stores.contract import Readable
 
-__all__ = ["LOG", "Resuming", "Saving", "gap_of", "identity_of"]
+__all__ = ["LOG", "Resuming", "Saving", "check_saving", "gap_of", "identity_of"]
 
 Result = TypeVar("Result", default=Any)
 Saving = Literal["auto"] | int | None
@@ -96,23 +107,39 @@ class Resuming(Generic[Result]):
     every: int | None
     identity: Identity
     now: int
+    clock: Callable[[], int]  # what has expired
 
     @classmethod
     def of(
-        cls, projection: Projection[Any, Result], store: Readable, snapshots: Saving, *, now: int
+        cls,
+        projection: Projection[Any, Result],
+        store: Readable,
+        snapshots: Saving,
+        *,
+        now: int,
+        clock: Callable[[], int] | None = None,
     ) -> Resuming[Result] | None:
-        """None where there can be no snapshots, which is logged. Raises InvalidOption where the store has none."""
-        every = gap_of(snapshots)
-        if not isinstance(store, Snapshotting):
-            raise InvalidOption("snapshots", found=store.url, expected="a store that keeps snapshots")
+        """None where there can be no snapshots, which is logged. Raises InvalidOption where the store has none.
+
+        `clock` is for a store whose own stands still, so that what expires is kept: the true one, by which rows and
+        markers are deleted meanwhile."""
+        store, every = check_saving(store, snapshots)
         if store.legacy:
             LOG.info("no snapshots: '%s' is opened with legacy=1", store.url)
             return None
         try:
-            return cls(projection, store, every, identity_of(projection), now)
+            return cls(projection, store, every, identity_of(projection), now, clock or store.now)
         except NoFingerprint as reason:
             LOG.warning("no snapshots: the code of projection '%s' has no fingerprint: %s", projection.name, reason)
             return None
+
+
+def check_saving(store: Readable, snapshots: Saving) -> tuple[Snapshotting, int | None]:
+    """The store of snapshots, and how many events lie between two. Raises InvalidOption, also for a store without."""
+    every = gap_of(snapshots)
+    if not isinstance(store, Snapshotting):
+        raise InvalidOption("snapshots", found=store.url, expected="a store that keeps snapshots")
+    return store, every
 
 
 def identity_of(projection: Projection[Any, Any]) -> Identity:

@@ -102,6 +102,14 @@ class Snapshot(msgspec.Struct, frozen=True):
         """Raises msgspec.MsgspecError where they are none that this version of the kit knows."""
         return msgspec.json.decode(self.facts, type=Facts)
 
+    def facts_for(self, stream: str, identity: Identity) -> Facts | None:
+        """What it says of itself; None where it is damaged."""
+        try:
+            facts = self.read_facts() if self.is_sound else None
+        except (msgspec.MsgspecError, UnicodeError):
+            return None
+        return facts if facts is not None and self.pk == stream and facts.identity == identity else None
+
     def state_json(self) -> bytes:
         """The state as the projection's `to_json` made it. Raises zlib.error where it does not unpack."""
         return (self.state or "").encode() if self.stateZ is None else zlib.decompress(self.stateZ)

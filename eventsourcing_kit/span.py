@@ -136,19 +136,26 @@ class Span:
         count, before = behind or (0, None)
         start = None if before is None else Point(before.moment_ns)
         reading = replace(self, start=start).read()
-        events = replace(self, start=None).cut(reading)
-        if before is not None:
+        if before is None:
+            events = self.whole(reading, allow_incomplete=allow_incomplete, asked_by=asked_by)
+        else:
             # Where that event has expired since, others that come behind it may have done so, too.
             gone = partial(self._check, reading, asked_by, allow_incomplete=allow_incomplete)
-            events = _behind(events, before, gone)
+            events = _behind(replace(self, start=None).cut(reading), before, gone)
         was_known = self._was_known()
         for number, event in enumerate(events, start=count + 1):
-            if number == 1:
-                self._check(reading, asked_by, allow_incomplete=allow_incomplete)
             if was_known(event):
                 yield number, event
-        if before is None:
-            self._check(reading, asked_by, allow_incomplete=allow_incomplete)
+
+    def whole(self, reading: Reading, *, allow_incomplete: bool, asked_by: str) -> Iterator[Event]:
+        """The events of a reading up to `at`: also those before `start`. Raises as `numbered`."""
+        first = True
+        for event in replace(self, start=None).cut(reading):
+            if first:
+                self._check(reading, asked_by, allow_incomplete=allow_incomplete)
+                first = False
+            yield event
+        self._check(reading, asked_by, allow_incomplete=allow_incomplete)
 
     def _was_known(self) -> Callable[[Event], bool]:
         was_recorded = self.was_recorded()

@@ -50,6 +50,10 @@ class Watch:
     def over(self, events: Iterable[Event]) -> Iterator[Event]:
         return chain.from_iterable(map(self._seen, blocks_of(events)))
 
+    def lets_by(self, event: Event) -> bool:
+        """As `over`, for one event: whether it is known."""
+        return bool(self._seen([event]))
+
     def _seen(self, block: list[Event]) -> list[Event]:
         return block if self._are_usual(block) else list(self._looked_at(block))
 

@@ -370,9 +370,15 @@ def test_known_at_uses_only_what_was_all_known_by_then(store: SQLiteStore, clock
     assert began(answer(store, clock, known_at="2026-03-01T11:59:59.999999Z")) == 0
 
 
-def test_an_answer_of_what_was_known_leaves_no_snapshot(store: SQLiteStore, clock: Clock) -> None:
-    answer(store, clock, known_at="2026-03-04")
-    assert list(store.all_snapshots("s")) == []
+def test_an_answer_of_what_was_known_leaves_snapshots_up_to_what_it_leaves_out(
+    store: SQLiteStore, clock: Clock
+) -> None:
+    store.append(happened("2026-03-01T05:30:00Z", 55))
+    answer(store, clock, snapshots=2, known_at="2026-03-04")
+    keys = [snapshot.read_facts().key for snapshot in store.all_snapshots("s")]
+    assert keys == [f"2026-03-01T{hour:02d}:00:00.000Z#Added" for hour in (5, 3, 1)]
+    assert began(answer(store, clock, snapshots=2)) == 6
+    assert began(answer(store, clock, snapshots=2, known_at="2026-03-04")) == 6
 
 
 @pytest.mark.parametrize("options", [{"start": "2026-03-01T02:00:00Z"}, {"at": "event:9"}, {"at": "event:e8"}])

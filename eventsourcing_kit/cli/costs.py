@@ -12,6 +12,7 @@ import typer
 
 from eventsourcing_kit.cli import settings
 from eventsourcing_kit.cli.faults import UsageProblem
+from eventsourcing_kit.cli.saving import check_keeps
 from eventsourcing_kit.costs import USD_PER_MILLION, estimate
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ def say_costs(
 ) -> None:
     """The whole command. `question` is as for `estimate`."""
     with redirect_stdout(sys.stderr), settings.store(store_url) as store:
+        check_keeps(store, question.get("snapshots"))
         settings.catalog(app).get(name)  # so that a name that there is not is said now
         found = estimate(store, usd_per_million=USD_PER_MILLION if price is None else price, **question)
     if printer.is_table:

@@ -13,6 +13,7 @@ import typer
 
 from eventsourcing_kit.cli import settings
 from eventsourcing_kit.cli.faults import ExitCode, say_error
+from eventsourcing_kit.cli.saving import check_keeps
 from eventsourcing_kit.cli.talk import many, say
 from eventsourcing_kit.cli.window import Window
 from eventsourcing_kit.errors import RebuildsFailed
@@ -73,6 +74,7 @@ def run_job(name: str, folder: str, store_url: str | None, app: str | None, *, r
 
     pace = _Pace()
     with redirect_stdout(sys.stderr), settings.store(store_url) as store:
+        check_keeps(store, question.get("snapshots"))
         projection = settings.catalog(app).get(name)
         try:
             job = rebuild_job(projection, store, folder, resume=resume, progress=pace, **question)
@@ -99,6 +101,7 @@ def run_publish(name: str, into: str, store_url: str | None, app: str | None, *,
     failures: list[StreamFailure] = []
     begun, started = False, to_canonical(time.time_ns())
     with redirect_stdout(sys.stderr), settings.store(store_url) as store:
+        check_keeps(store, question.get("snapshots"))
         projection = settings.catalog(app).get(name)
         with Progress("rebuilding") as progress:
 

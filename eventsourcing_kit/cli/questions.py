@@ -22,6 +22,7 @@ from eventsourcing_kit.cli.options import (  # noqa: TC001 - typer reads them
     StreamArgument,
     TzOption,
 )
+from eventsourcing_kit.cli.saving import SnapshotsOption, check_keeps, saving_of
 from eventsourcing_kit.cli.show import check_stream
 from eventsourcing_kit.cli.tables import Printer
 from eventsourcing_kit.cli.window import Window
@@ -51,6 +52,7 @@ def timeline(
     known_at: KnownAtOption = None,
     tz: TzOption = "UTC",
     allow_incomplete: AllowIncompleteOption = False,
+    snapshots: SnapshotsOption = None,
     store_url: StoreOption = None,
     app: AppOption = None,
     format: FormatOption = None,  # noqa: A002 - the option's name
@@ -59,11 +61,14 @@ def timeline(
 
     The states are folded from the stream's beginning, also where --start shows
     only a part. An event that no handler takes is there, and changes nothing.
+    With --snapshots that fold begins at a saved state before --start where one
+    fits, and others are saved; the rows are the same.
 
     [bold]Examples[/]
 
       eskit timeline orders order-17
       eskit timeline orders order-17 --start 'yesterday 9am' --at event:12
+      eskit timeline stock sku-mug --start '2h ago' --snapshots auto
       eskit timeline orders order-17 | jq -c '[.number, .type, .state.balance]'
 
     A JSON line has: stream, number, key, moment, type, id, correlation_id,
@@ -71,7 +76,9 @@ def timeline(
 
     [bold]Exit codes[/]: 0 done, 2 usage, 3 a projection raised, 4 store.
     """
+    saving = saving_of(snapshots)
     with _asked(name, stream, store_url, app, format) as (printer, store, projection):
+        check_keeps(store, saving)
         window = _window(tz, start=start, at=at, known_at=known_at)
         answer = histories.history(
             projection,
@@ -81,6 +88,7 @@ def timeline(
             at=window.at,
             known_at=window.known_at,
             allow_incomplete=allow_incomplete,
+            snapshots=saving,
         )
         show(printer, answer)
 

@@ -38,6 +38,7 @@ from eventsourcing_kit.cli.options import (  # noqa: TC001 - typer reads them
     StreamsArgument,
     TzOption,
 )
+from eventsourcing_kit.cli.saving import SnapshotsOption, check_keeps, check_window, saving_of
 from eventsourcing_kit.cli.show import check_stream
 from eventsourcing_kit.cli.tables import Printer
 from eventsourcing_kit.cli.talk import many, say
@@ -47,7 +48,6 @@ from eventsourcing_kit.jobs.manifest import PART_STREAMS
 from eventsourcing_kit.moment import to_canonical
 from eventsourcing_kit.outcomes import StreamFailure
 from eventsourcing_kit.rebuilding import rebuild_all
-from eventsourcing_kit.resuming import gap_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -55,7 +55,6 @@ if TYPE_CHECKING:
     from eventsourcing_kit.outcomes import Rebuilt
     from eventsourcing_kit.progress import Progress
     from eventsourcing_kit.projection import Projection
-    from eventsourcing_kit.resuming import Saving
 
 __all__ = ["chosen_streams", "rebuild"]
 
@@ -98,14 +97,7 @@ def rebuild(
     resume: ResumeOption = False,
     parts: PartsOption = PartFormat.jsonl,
     part_streams: PartStreamsOption = PART_STREAMS,
-    snapshots: Annotated[
-        str | None,
-        typer.Option(
-            metavar="auto|N",
-            help="Start from saved states, save one every N events",
-            show_default=False,
-        ),
-    ] = None,
+    snapshots: SnapshotsOption = None,
     way: WayOption = ReadingWay.auto,
     dry_run: DryRunOption = False,
     price: PriceOption = None,
@@ -140,8 +132,14 @@ def rebuild(
     the same command with --resume goes on. Without --known-at both have what
     was known when they began.
 
+    With --snapshots each stream is folded from a saved state where one fits, and
+    others are saved: the answer is the same, also of a job, whose --resume may
+    have another setting. It is refused with --start and with --at event:..., and
+    with --way scan, which reads all events anyway.
+
     With --dry-run nothing is rebuilt: it says how a table would be read, the
-    read units, and their cost. Of an SQLite file nothing is charged.
+    read units, and their cost. Of an SQLite file nothing is charged. With
+    --snapshots that is what is read at most, where none of them fits.
 
     [bold]Exit codes[/]: 0 done, 2 usage, 3 a projection raised or a stream
     could not be rebuilt, 4 store.
@@ -151,7 +149,8 @@ def rebuild(
     job = into is not None or (output is not None and is_folder(output))
     _check_job(output, into, strict=strict, resume=resume, job=job)
     check_costs(price, way, dry_run=dry_run, into=into)
-    saving = _saving(snapshots)
+    saving = saving_of(snapshots)
+    check_window(saving, start=start, at=at)
     if dry_run:
         asked: dict[str, Any] = {"streams": chosen, "at": at, "known_at": known_at, "start": start, "tz": tz}
         say_costs(printer, name, store_url, app, price, **asked, workers=workers, snapshots=saving, way=way.value)
@@ -166,6 +165,7 @@ def rebuild(
             "workers": workers,
             "allow_incomplete": allow_incomplete,
             "on_error": on_error.value,
+            "snapshots": saving,
         }
         if into is not None:
             run_publish(name, into, store_url, app, resume=resume, **question)
@@ -179,6 +179,7 @@ def rebuild(
     failures = _Failures()
     # What a user's module or handler prints is talk: stdout is for the answers.
     with redirect_stdout(sys.stderr), settings.store(store_url) as store:
+        check_keeps(store, saving)
         projection = settings.catalog(app).get(name)
         window.tell()
         with printer.progress("rebuilding") as progress:
@@ -216,14 +217,6 @@ def _check_job(output: str | None, into: str | None, *, strict: bool, resume: bo
         raise UsageProblem("--strict stops at the first stream that fails, and a job lists them all; drop it")
     if resume and not job:
         raise UsageProblem("--resume goes on with a job: -o FOLDER, or --into URL")
-
-
-def _saving(text: str | None) -> Saving:
-    """What `--snapshots` asks for. Raises InvalidOption."""
-    value: Any = int(text) if text is not None and text.isascii() and text.isdigit() else text
-    if value is not None:
-        gap_of(value)
-    return value  # type: ignore[no-any-return]  # checked just above
 
 
 class _Failures(list[StreamFailure]):

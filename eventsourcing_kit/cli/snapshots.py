@@ -44,7 +44,7 @@ def snapshots(
     app: AppOption = None,
     format: FormatOption = None,  # noqa: A002 - the option's name
 ) -> None:
-    """List the snapshots that 'rebuild --snapshots' has saved.
+    """List the snapshots that --snapshots of 'rebuild' and 'timeline' has saved.
 
     One is current where a rebuild with the projections here would start from
     it; old where the projection of its name has other code, or is run by

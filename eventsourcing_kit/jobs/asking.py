@@ -14,17 +14,18 @@ from eventsourcing_kit.fingerprint import NoFingerprint, fingerprint
 from eventsourcing_kit.moment import to_canonical
 from eventsourcing_kit.span import names_event
 from eventsourcing_kit.stores import open_store
+from eventsourcing_kit.stores.contract import Snapshotting
 from eventsourcing_kit.stores.url import absolute, parse_url
 from eventsourcing_kit.times import resolve
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from datetime import datetime
 
     from eventsourcing_kit.projection import Projection
     from eventsourcing_kit.stores.contract import Readable
 
-__all__ = ["Typed", "absolute_url", "as_it_began", "check_same", "known_when", "typed"]
+__all__ = ["Typed", "absolute_url", "as_it_began", "check_same", "clock_of", "known_when", "typed"]
 
 _SHOWN: Final = 100  # characters of a fact that differs
 
@@ -73,6 +74,11 @@ def as_it_began(store: Readable, now: int) -> Iterator[Readable]:
         return
     with open_store(url, clock=lambda: now) as opened:
         yield opened
+
+
+def clock_of(store: Readable) -> Callable[[], int] | None:
+    """What the store's clock shows, where it has one."""
+    return store.now if isinstance(store, Snapshotting) else None
 
 
 class Question(Protocol):

@@ -18,7 +18,7 @@ import json
 import os
 import time
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -27,7 +27,7 @@ import msgspec
 
 from eventsourcing_kit.errors import InvalidOption
 from eventsourcing_kit.jobs.answers import forget, known_outcomes, pass_over
-from eventsourcing_kit.jobs.asking import absolute_url, as_it_began, check_same, known_when, typed
+from eventsourcing_kit.jobs.asking import absolute_url, as_it_began, check_same, clock_of, known_when, typed
 from eventsourcing_kit.jobs.manifest import (
     MANIFEST,
     PART_STREAMS,
@@ -42,6 +42,7 @@ from eventsourcing_kit.jobs.parts import Part, write_part
 from eventsourcing_kit.moment import from_rfc3339, to_canonical
 from eventsourcing_kit.output import check_output
 from eventsourcing_kit.rebuilding import Several
+from eventsourcing_kit.resuming import check_saving
 from eventsourcing_kit.scanning import can_scan
 from eventsourcing_kit.span import exact
 from eventsourcing_kit.wholefile import whole_file
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from eventsourcing_kit.projection import Projection
+    from eventsourcing_kit.resuming import Saving
     from eventsourcing_kit.scanning import Way
     from eventsourcing_kit.stores.contract import Readable
 
@@ -78,6 +80,7 @@ def rebuild_job(
     part_streams: int = PART_STREAMS,
     workers: int = 1,
     way: Way = "auto",
+    snapshots: Saving = None,
     resume: bool = False,
     progress: Callable[[Manifest, int], object] | None = None,
     clock: Callable[[], int] | None = None,
@@ -90,6 +93,11 @@ def rebuild_job(
 
     With `resume`, goes on with the job in `folder`, or begins it where none is there. The question has to be the same,
     and moments such as `2h ago` stay what they were; parts that are there, to the byte, are kept.
+
+    `snapshots` are as for `rebuild_all`, and the bytes are the same: a resumed job may have another setting, or none,
+    and where one pass has read all before, it needs no events any more. A stream begins at what was saved before the
+    job began, and saves up to the first event that is left out as not known then. A damaged snapshot is logged, and is
+    no warning in a part.
 
     `way` is as for `rebuild_all`, and the bytes are the same. In one pass over a table all streams are rebuilt before
     it is known which there are: until then `progress` is told of a job of 0 `streams`, and how many have gone by; and
@@ -121,11 +129,13 @@ def rebuild_job(
         part_format=part_format,
         part_streams=part_streams,
     )
-    tell = progress or _nobody
+    means = _Means(workers, snapshots, progress or _nobody)
     _check_format(part_format, part_streams)
+    if snapshots is not None:
+        check_saving(store, snapshots)
     if not resume:
         _check_empty(folder)
-    question = _question(asked)
+    question = _question(asked, means)
     scan = can_scan(way, store, streams, question)
     one_pass = Several.of(projection, store, question, workers=workers) if scan else None
     before = _before(folder, projection, asked) if resume else None
@@ -133,15 +143,24 @@ def rebuild_job(
     with journal(folder) as log:
         for left in folder.glob(".part-*.tmp"):  # by a process that was killed
             left.unlink()
-        manifest = before or _begin(folder, asked, _names(folder, store, asked, names, one_pass, tell))
+        manifest = before or _begin(folder, asked, _names(folder, store, asked, names, one_pass, means.tell))
         done = parts_done(folder, manifest)
-        for number, part in _made(projection, store, folder, manifest, done, workers, tell):
+        for number, part in _made(projection, store, folder, manifest, done, means):
             log_part(log, number, part)
             done[number] = part
         manifest = manifest.with_parts([done[number] for number in sorted(done)])
         write_manifest(folder, manifest)
         forget(folder)
     return manifest
+
+
+@dataclass(frozen=True)
+class _Means:
+    """How a job is done, of which no byte tells."""
+
+    workers: int
+    snapshots: Saving
+    tell: Callable[[Manifest, int], object]
 
 
 def _names(
@@ -164,7 +183,7 @@ def _names(
     return store.streams(names)
 
 
-def _question(manifest: Manifest) -> Question:
+def _question(manifest: Manifest, means: _Means) -> Question:
     return Question(
         from_rfc3339(manifest.began),
         manifest.at,
@@ -172,6 +191,7 @@ def _question(manifest: Manifest) -> Question:
         manifest.start,
         manifest.allow_incomplete,
         "skip" if manifest.on_error == "skip" else "raise",
+        means.snapshots,
     )
 
 
@@ -194,18 +214,17 @@ def _made(
     folder: Path,
     manifest: Manifest,
     there: dict[int, Part],
-    workers: int,
-    progress: Callable[[Manifest, int], object],
+    means: _Means,
 ) -> Iterator[tuple[int, Part]]:
     """Each part that was not there, with its number, when it is."""
-    question = _question(manifest)
+    question = _question(manifest, means)
     ready = sum(part.streams for part in there.values())
-    progress(manifest, ready)
+    means.tell(manifest, ready)
 
     def tell(_: str) -> None:
         nonlocal ready
         ready += 1
-        progress(manifest, ready)
+        means.tell(manifest, ready)
 
     tasks = (
         (number, Task(names, os.fsencode(folder / f"part-{number:05}.{manifest.part_format}")))
@@ -213,10 +232,10 @@ def _made(
         if number not in there
     )
     with as_it_began(store, question.now) as reading:
-        several = Several.of(projection, reading, question)
+        several = Several.of(projection, reading, question, true_clock=clock_of(store))
         with known_outcomes(folder, several) as outcomes:
-            if workers > 1 and outcomes is None:
-                crew = Workers(projection, store, question, count=workers, code=manifest.fingerprint)
+            if means.workers > 1 and outcomes is None:
+                crew = Workers(projection, store, question, count=means.workers, code=manifest.fingerprint)
                 yield from _by(crew, tasks, tell)
                 return
             for number, task in tasks:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from eventsourcing_kit.outcomes import StreamFailure
+from eventsourcing_kit.outcomes import StreamFailure, of_events
 from eventsourcing_kit.output import write
 
 if TYPE_CHECKING:
@@ -62,9 +62,10 @@ def write_part(
             if isinstance(outcome, StreamFailure):
                 failures.append(outcome)
             else:
-                events += outcome.events
-                warned += bool(outcome.warnings)
-                yield outcome
+                rebuilt = of_events(outcome)
+                events += rebuilt.events
+                warned += bool(rebuilt.warnings)
+                yield rebuilt
             done(outcome.stream)
 
     states = write(path, several.projection, answers(), failures=failures)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -16,16 +17,19 @@ from eventsourcing_kit.errors import (
 )
 from eventsourcing_kit.frames import Column, Tabular
 from eventsourcing_kit.frames.columns import compact_json
-from eventsourcing_kit.jobs.asking import absolute_url, as_it_began, known_when, typed
+from eventsourcing_kit.jobs.asking import absolute_url, as_it_began, clock_of, known_when, typed
 from eventsourcing_kit.jobs.building import Build, target_at
 from eventsourcing_kit.jobs.view import Begun
 from eventsourcing_kit.moment import from_rfc3339, to_canonical
-from eventsourcing_kit.rebuilding import rebuild_all
+from eventsourcing_kit.outcomes import Rebuilt, of_events
+from eventsourcing_kit.progress import watched
+from eventsourcing_kit.rebuilding import Several
+from eventsourcing_kit.resuming import check_saving
 from eventsourcing_kit.span import exact
 from eventsourcing_kit.stores.url import parse_url
 from eventsourcing_kit.verifying.pointers import differing
 from eventsourcing_kit.words import many
-from eventsourcing_kit.workers import check_workers, code_of
+from eventsourcing_kit.workers import Question, check_workers, code_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -34,6 +38,7 @@ if TYPE_CHECKING:
     from eventsourcing_kit.jobs.view import View
     from eventsourcing_kit.outcomes import StreamFailure
     from eventsourcing_kit.projection import Projection
+    from eventsourcing_kit.resuming import Saving
     from eventsourcing_kit.stores.contract import Readable
 
 __all__ = ["ViewCheck", "ViewDifference", "check_view", "publish"]
@@ -52,6 +57,7 @@ def publish(
     allow_incomplete: bool = False,
     on_error: Literal["raise", "skip"] = "raise",
     workers: int = 1,
+    snapshots: Saving = None,
     resume: bool = False,
     failures: list[StreamFailure] | None = None,
     progress: Callable[[View, int], object] | None = None,
@@ -61,7 +67,8 @@ def publish(
     each stream of which an event was folded, in the place of all that were there. Readers see the old rows until the
     new are there.
 
-    The question is as for `rebuild_job`; `progress` is called with the view as it begins and how many rows it has.
+    The question and `snapshots` are as for `rebuild_job`; `progress` is called with the view as it begins and how many
+    rows it has.
 
     With `resume`, goes on with a build that was stopped or killed, or begins one where there is none. The question has
     to be the same, and moments such as `2h ago` stay what they were; rows that are there are kept. Of several builds at
@@ -75,6 +82,8 @@ def publish(
     resumed.
     """
     check_workers(workers)
+    if snapshots is not None:
+        check_saving(store, snapshots)
     _check_elsewhere(into, store.url)
     now = (clock or time.time_ns)()
     names = streams if streams is None or isinstance(streams, str) else sorted(set(streams), key=str.encode)
@@ -99,7 +108,9 @@ def publish(
         try:
             with as_it_began(store, from_rfc3339(begun.began)) as reading:
                 missing = build.missing(lambda: _streams(reading, begun))
-                for rebuilt in _answers(projection, reading, begun, workers, failed, streams=missing):
+                asked_again = _question(begun, snapshots)
+                several = Several.of(projection, reading, asked_again, workers=workers, true_clock=clock_of(store))
+                for rebuilt in _answers(several, failed, streams=missing):
                     build.add(projection, rebuilt)
                     if progress is not None:
                         progress(begun, build.kept + build.added)
@@ -169,7 +180,8 @@ def check_view(projection: Projection[Any, Any], store: Readable, against: str, 
 
         def rebuilt() -> Iterator[tuple[str, bytes]]:
             nonlocal states
-            for answer in _answers(projection, store, view, workers, failed, streams=view.chosen):
+            several = Several.of(projection, store, _question(view), workers=workers)
+            for answer in _answers(several, failed, streams=view.chosen):
                 states += 1
                 yield answer.stream, projection.to_json(answer.state)
 
@@ -198,30 +210,28 @@ def _streams(store: Readable, view: View) -> Iterable[str]:
     return store.streams(chosen or "") if chosen is None or isinstance(chosen, str) else chosen
 
 
-def _answers(
-    projection: Projection[Any, Any],
-    store: Readable,
-    view: View,
-    workers: int,
-    failed: list[StreamFailure],
-    *,
-    streams: str | Iterable[str] | None,
-) -> Iterator[Any]:
-    began = from_rfc3339(view.began)
-    answers = rebuild_all(
-        projection,
-        store,
-        streams=streams,
-        at=view.at,
-        known_at=view.known_at,
-        start=view.start,
-        allow_incomplete=view.allow_incomplete,
-        on_error="skip" if view.on_error == "skip" else "raise",
-        failures=failed,
-        workers=workers,
-        clock=lambda: began,
+def _question(view: View, snapshots: Saving = None) -> Question:
+    return Question(
+        from_rfc3339(view.began),
+        view.at,
+        view.known_at,
+        view.start,
+        view.allow_incomplete,
+        "skip" if view.on_error == "skip" else "raise",
+        snapshots,
     )
-    return (answer for answer in answers if answer.events)
+
+
+def _answers(
+    several: Several[Any], failed: list[StreamFailure], *, streams: str | Iterable[str] | None
+) -> Iterator[Rebuilt[Any]]:
+    """Those of streams of which an event was folded."""
+    with closing(several.outcomes(streams)) as outcomes:
+        for outcome in watched(outcomes, "rebuilding streams", every=1):
+            if not isinstance(outcome, Rebuilt):
+                failed.append(outcome)
+            elif outcome.events:
+                yield of_events(outcome)
 
 
 def _differences(rows: Iterator[tuple[str, bytes]], rebuilt: Iterator[tuple[str, bytes]]) -> Iterator[ViewDifference]:

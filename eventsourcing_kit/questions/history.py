@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import time
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Generic
 
@@ -20,7 +21,7 @@ from eventsourcing_kit.questions.walk import FOLDING, Walk
 from eventsourcing_kit.span import Span
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from datetime import datetime
 
     import altair as alt
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from eventsourcing_kit.patches import Alteration, Patch
     from eventsourcing_kit.projection import Projection
     from eventsourcing_kit.questions.walk import Written
+    from eventsourcing_kit.resuming import Resuming, Saving
     from eventsourcing_kit.stores.contract import Readable
 
 __all__ = ["History", "Step", "history"]
@@ -120,10 +122,7 @@ class History(Tabular, Generic[Result]):
         return plot(watched(self._written(), FOLDING), path, title=named)
 
     def _written(self) -> Iterator[Written[Result]]:
-        has_begun = self._walk.span.has_begun
-        for written in self._walk.written():
-            if has_begun(written.turn.event):
-                yield written
+        return self._walk.from_start()
 
     def _columns(self) -> tuple[Column, ...]:
         return _COLUMNS
@@ -149,15 +148,34 @@ def history(
     known_at: datetime | str | None = None,
     tz: str = "UTC",
     allow_incomplete: bool = False,
+    snapshots: Saving = None,
+    clock: Callable[[], int] | None = None,
 ) -> History[Result]:
     """Every event of `stream` from `start` up to `at`, both inclusive, each with the state after it and its change.
 
     The states are true ones: they are folded from the stream's beginning, whatever `start` leaves out of the answer.
     Events that no handler takes are among the steps, with an empty change. `known_at` leaves out what was recorded
-    later. All three may be `event:N`, `event:ID` or `event:KEY`, too (see `span`).
+    later. All three may be `event:N`, `event:ID` or `event:KEY`, too (see `span`). `clock` gives nanoseconds since
+    1970; without it, it is the machine's.
 
-    Reads when it is iterated. Raises InvalidMoment and EventNotFound at once, and while it is iterated FoldFailed,
-    IncompleteStream (unless `allow_incomplete`) and StoreError.
+    With `snapshots`, the fold up to `start` begins at the newest saved one before it that fits, and others are saved on
+    the way, also behind `start`, as by `rebuild`. The steps are the same as without, each with its number in the whole
+    stream. `travel` folds from the beginning. Who stops in the middle leaves the last of them unsaved.
+
+    Reads when it is iterated. Raises InvalidMoment, EventNotFound, and InvalidOption as `rebuild` does, at once; and
+    while it is iterated FoldFailed, IncompleteStream (unless `allow_incomplete`), StoreError, and InvalidOption where
+    an older writer has put an event behind the snapshot, which is seen only at a later one of its events.
     """
-    span = Span.of(store, stream, start=start, at=at, known_at=known_at, tz=tz)
-    return History(Walk(projection, span, allow_incomplete))
+    clock = clock or time.time_ns
+    span = Span.of(store, stream, start=start, at=at, known_at=known_at, tz=tz, now=clock())
+    saved = None if snapshots is None else _saved(projection, store, snapshots, clock)
+    return History(Walk(projection, span, allow_incomplete, saved))
+
+
+def _saved(
+    projection: Projection[Any, Result], store: Readable, snapshots: Saving, clock: Callable[[], int]
+) -> Callable[[], Resuming[Result] | None]:
+    from eventsourcing_kit.resuming import Resuming, check_saving  # which a history without snapshots never loads
+
+    check_saving(store, snapshots)
+    return lambda: Resuming.of(projection, store, snapshots, now=clock())
