@@ -264,7 +264,7 @@ def test_with_snapshots_an_answer_is_the_same_as_without_on_sqlite() -> None:
             stepped += self.stepped
             super().teardown()
 
-    run_state_machine_as_test(OnSQLite, settings=runs(RUNS, steps=44))
+    run_state_machine_as_test(OnSQLite, settings=runs(RUNS, steps=50))
     assert used > RUNS // 4  # or it would prove nothing
     assert stepped > RUNS // 10
 
