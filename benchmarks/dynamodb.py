@@ -11,7 +11,6 @@ import os
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 from unittest.mock import patch
@@ -42,10 +41,7 @@ WAITING: Final = {1: 1.7, 8: 1.6}  # times the time without latency, by connecti
 MANY: Final = 4  # times boto3's speed in threads, with either transport
 LATENCY: Final = 0.005
 
-# What stands behind `?` in a store's URL, where there is something to choose; None: not built yet, and left out.
-EIGHT_CONNECTIONS: Final[str | None] = "connections=8"
-DIRECT_TRANSPORT: Final[str | None] = "transport=direct"
-
+_DIRECT: Final = "transport=direct"  # in a store's URL
 _LONG: Final = "sku-1"
 _CREDENTIALS: Final = {
     "AWS_ACCESS_KEY_ID": "local",
@@ -68,7 +64,12 @@ def measure(scale: Scale, place: Path) -> Iterator[Finding]:  # noqa: ARG001 - t
 
 def _long(near: str, far: str, count: int, *, rounds: int) -> Iterator[Finding]:
     table = _table(near)
-    with _store(near) as store, _store(far, "connections=1") as slow:
+    with (
+        _store(near) as store,
+        _store(near, _DIRECT) as direct,
+        _store(far, "connections=1") as slow,
+        _store(far, "connections=8") as wide,
+    ):
         _compare([_over_table(table, _LONG), *(rebuild(each, store, _LONG).state for each in (units, typed_units))])
 
         def case(name: str, run: Callable[[], object], clock: Callable[[], float] = time.process_time) -> Case:
@@ -78,30 +79,26 @@ def _long(near: str, far: str, count: int, *, rounds: int) -> Iterator[Finding]:
             "typed": case("kit: rebuild, typed", lambda: rebuild(typed_units, store, _LONG)),
             "untyped": case("kit: rebuild, untyped", lambda: rebuild(units, store, _LONG)),
             "boto3": case("boto3: Table.query, json.loads, the same fold", lambda: _over_table(table, _LONG)),
+            "typed, direct": case("kit: direct, typed", lambda: rebuild(typed_units, direct, _LONG)),
+            "untyped, direct": case("kit: direct, untyped", lambda: rebuild(units, direct, _LONG)),
             "near": case("kit: typed, no latency", lambda: rebuild(typed_units, store, _LONG), time.perf_counter),
             "1": case("kit: typed, 5 ms a page", lambda: rebuild(typed_units, slow, _LONG), time.perf_counter),
+            "8": case(
+                "kit: typed, 5 ms a page, 8 connections", lambda: rebuild(typed_units, wide, _LONG), time.perf_counter
+            ),
         }
-        with _chosen(far, EIGHT_CONNECTIONS) as wide, _chosen(near, DIRECT_TRANSPORT) as direct:
-            if wide is not None:
-                run = lambda: rebuild(typed_units, wide, _LONG)  # noqa: E731 - as the others
-                cases["8"] = case("kit: typed, 5 ms a page, 8 connections", run, time.perf_counter)
-            if direct is not None:
-                cases["typed, direct"] = case("kit: direct, typed", lambda: rebuild(typed_units, direct, _LONG))
-                cases["untyped, direct"] = case("kit: direct, untyped", lambda: rebuild(units, direct, _LONG))
-            take_turns(list(cases.values()), rounds=rounds)
+        take_turns(list(cases.values()), rounds=rounds)
     figures = {name: each.figures for name, each in cases.items()}
     waiting = [each for name, each in figures.items() if name in ("near", "1", "8")]
     show("query, decode, fold (processor)", [each for each in figures.values() if each not in waiting], name="typed")
     show("the same with latency (wall clock)", waiting, name="no latency")
     for aims, transport in ((AIMS, ""), (DIRECT, ", direct")):
         for kind, aim in aims.items():
-            if kind + transport in figures:
-                ratio = over(figures["boto3"], figures[kind + transport])
-                yield Finding.of(f"DynamoDB, {count:,} events, {kind}{transport}: over boto3", ratio, at_least=aim)
+            ratio = over(figures["boto3"], figures[kind + transport])
+            yield Finding.of(f"DynamoDB, {count:,} events, {kind}{transport}: over boto3", ratio, at_least=aim)
     for connections, most in WAITING.items():
-        if str(connections) in figures:
-            name = f"DynamoDB, 5 ms a page over none, connections: {connections}"
-            yield Finding.of(name, over(figures[str(connections)], figures["near"]), at_most=most)
+        name = f"DynamoDB, 5 ms a page over none, connections: {connections}"
+        yield Finding.of(name, over(figures[str(connections)], figures["near"]), at_most=most)
 
 
 def _many(far: str, streams: Sequence[str], *, threads: int, rounds: int) -> Iterator[Finding]:
@@ -113,7 +110,7 @@ def _many(far: str, streams: Sequence[str], *, threads: int, rounds: int) -> Ite
             local.table = _table(far)
         return _over_table(local.table, stream)
 
-    with _store(far) as store, _chosen(far, DIRECT_TRANSPORT) as direct, ThreadPoolExecutor(threads) as pool:
+    with _store(far) as store, _store(far, _DIRECT) as direct, ThreadPoolExecutor(threads) as pool:
         all_there = threading.Barrier(threads)
         list(pool.map(lambda _: (all_there.wait(), in_thread(streams[0])), range(threads)))  # each makes its table
 
@@ -123,7 +120,7 @@ def _many(far: str, streams: Sequence[str], *, threads: int, rounds: int) -> Ite
         def theirs() -> list[int]:
             return list(pool.map(in_thread, streams))
 
-        stores = {"": store} if direct is None else {"": store, ", direct": direct}
+        stores = {"": store, ", direct": direct}
         _compare([theirs(), *map(ours, stores.values())])
         count = 10 * len(streams)
         kit = {
@@ -164,15 +161,6 @@ def _table(endpoint: str) -> Any:
 def _store(endpoint: str, more: str = "") -> BaseStore:
     url = f"dynamodb://{TABLE}?region={REGION}&endpoint_url={endpoint}{more and '&'}{more}"
     return open_store(url, clock=recording_clock)
-
-
-@contextmanager
-def _chosen(endpoint: str, option: str | None) -> Iterator[BaseStore | None]:
-    if option is None:
-        yield None
-    else:
-        with _store(endpoint, option) as store:
-            yield store
 
 
 def _compare(states: Sequence[object]) -> None:
