@@ -15,7 +15,7 @@ from botocore import UNSIGNED
 from botocore.awsrequest import AWSRequest, AWSResponse
 from botocore.config import Config
 from botocore.credentials import RefreshableCredentials
-from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError, SSLError
+from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError, EndpointConnectionError, SSLError
 from botocore.retries.standard import ExponentialBackoff
 from botocore.stub import Stubber
 from freezegun import freeze_time
@@ -160,6 +160,60 @@ def test_requests_go_where_botocores_go(
     assert ours.headers["authorization"] == theirs.headers["authorization"].decode()
 
 
+def test_requests_go_where_botocores_go_for_this_table_whatever_else_the_client_is_asked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AWS_ACCOUNT_ID", "123456789012")
+    sent: list[str] = []
+
+    def wire(request: Any, **_: object) -> AWSResponse:
+        sent.append(request.url)
+        answer = HTTPResponse(BytesIO(page(ITEM).body), preload_content=False)
+        return AWSResponse(request.url, 200, {}, answer)  # type: ignore[arg-type]  # any mapping does
+
+    with open_store("dynamodb://events?region=eu-west-1&transport=direct") as store:
+        assert isinstance(store, DynamoDBStore)
+        store._client.meta.events.register("before-send", wire)  # type: ignore[arg-type]  # it may answer
+        for _ in range(2):
+            store._client.query(TableName="arn:aws:dynamodb:eu-west-1:210987654321:table/snapshots")
+            ids(store)
+    theirs, ours = (f"https://{account}.ddb.eu-west-1.amazonaws.com/" for account in ("210987654321", "123456789012"))
+    assert sent == [theirs, ours] * 2
+
+
+def test_what_else_the_client_is_asked_teaches_nothing(server: Canned) -> None:
+    with opened(server.url) as store:
+        _ = store._reads
+        store._client.query(TableName="snapshots")
+        assert patterns(store) == {}
+        assert ids(store) == ids(store) == ["e-1"]
+    assert directly(server) == [False, False, True]
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "address"),
+    [
+        ("http://[::1]/", ("::1", 80)),
+        ("https://[::1]/", ("::1", 443)),
+        ("http://[::1]:8000/", ("::1", 8000)),
+        ("https://tables.test/", ("tables.test", 443)),
+    ],
+)
+def test_a_connection_leads_to_the_endpoints_host_and_port(
+    server: Canned, monkeypatch: pytest.MonkeyPatch, endpoint: str, address: tuple[str, int]
+) -> None:
+    called: list[tuple[str, int]] = []
+
+    def refused(address: tuple[str, int], *_: object, **__: object) -> None:
+        called.append(address)
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr("socket.create_connection", refused)
+    with opened(server.url) as store, pytest.raises(EndpointConnectionError):
+        connections(store).send(AWSRequest("POST", endpoint, data=b"{}").prepare())
+    assert called == [address]
+
+
 def test_one_connection_serves_for_one_request_after_another(server: Canned) -> None:
     with opened(server.url) as store:
         taught(store)
@@ -183,6 +237,75 @@ def test_a_connection_that_the_server_has_closed_is_not_used_again(server: Canne
         server.received.clear()
         assert ids(store) == ["e-1"]
         assert directly(server) == [True]
+
+
+def test_a_connection_does_not_go_through_a_fork(server: Canned, monkeypatch: pytest.MonkeyPatch) -> None:
+    with opened(server.url) as store:
+        taught(store)
+        ids(store)
+        ((parents,),) = connections(store)._idle.values()
+        monkeypatch.setattr("os.getpid", lambda: -1)
+        ids(store)
+        ((childs,),) = connections(store)._idle.values()
+        assert childs is not parents
+        assert parents.sock is None
+        ids(store)
+        assert connections(store)._idle == {f"{server.url}/": [childs]}
+
+
+def test_a_request_that_is_under_way_at_the_close_leaves_no_connection_open(server: Canned) -> None:
+    class Closing(dict[str, list[Answer]]):
+        """Has the connections closed before it gives an answer."""
+
+        def __getitem__(self, key: str) -> list[Answer]:
+            connections(store).close()
+            return super().__getitem__(key)
+
+    with opened(server.url) as store:
+        taught(store)
+        server.answers = Closing(server.answers)
+        server.received.clear()
+        assert ids(store) == ["e-1"]
+        assert directly(server) == [True]
+        assert connections(store)._idle == {f"{server.url}/": []}
+
+
+def test_a_close_beside_requests_closes_what_they_have_not_taken(server: Canned) -> None:
+    class Taken(list[Any]):
+        """Whose last one is taken between a look and a grasp."""
+
+        def __bool__(self) -> bool:
+            return True
+
+    class Idle:
+        closed = False
+
+        def close(self) -> None:
+            self.closed = True
+            idle["http://from-now-on.test/"] = []  # as a request to another endpoint does
+
+    with opened(server.url) as store:
+        idle: dict[str, list[Any]] = connections(store)._idle
+        first, second = Idle(), Idle()
+        idle.update({"http://a.test/": Taken([first]), "http://b.test/": [second]})
+        store.close()
+        assert first.closed
+        assert second.closed
+
+
+def test_the_client_is_closed_although_a_connection_is_not(server: Canned, monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(_: Connections) -> None:
+        raise OSError("of a test")
+
+    closed: list[bool] = []
+    with opened(server.url) as store:
+        _ = store._reads
+        with monkeypatch.context() as patched:
+            patched.setattr(Connections, "close", failing)
+            patched.setattr(store._client, "close", lambda: closed.append(True))
+            with pytest.raises(OSError, match="of a test"):
+                store.close()
+    assert closed == [True]
 
 
 def connections(store: DynamoDBStore) -> Connections:
@@ -414,16 +537,74 @@ def test_through_a_proxy_every_request_is_boto3s_and_that_is_said_once(
         for _ in range(3):
             assert ids(store) == ["e-1"]
     assert directly(server) == [False] * 3
-    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == [
-        "transport=direct is not used: there is a proxy, a client's certificate or another signature"
-    ]
+    assert told(caplog) == ["transport=direct is not used: there is a proxy"]
 
 
-def test_requests_without_this_signature_are_boto3s(server: Canned, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dynamodb, "_CONFIG", dynamodb._CONFIG.merge(Config(signature_version=UNSIGNED)))
+def test_the_proxy_is_the_one_that_was_there_when_the_client_was_made(
+    server: Canned, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with opened(server.url) as before:
+        _ = before._client
+        monkeypatch.setenv("HTTP_PROXY", server.url)
+        with opened("http://dynamodb.test") as behind:
+            _ = behind._client
+            monkeypatch.delenv("HTTP_PROXY")
+            assert ids(behind) == ids(behind) == ["e-1"]
+        assert directly(server) == [False, False]
+        monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{closed_port()}")
+        server.received.clear()
+        assert ids(before) == ids(before) == ["e-1"]
+    assert directly(server) == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("config", "reason"),
+    [
+        (Config(signature_version=UNSIGNED), "requests are signed in another way"),
+        (Config(client_cert="client.pem"), "there is a client's certificate"),
+    ],
+)
+def test_what_the_configuration_asks_of_each_request_is_left_to_boto3(
+    server: Canned, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, config: Config, reason: str
+) -> None:
+    monkeypatch.setattr(dynamodb, "_CONFIG", dynamodb._CONFIG.merge(config))
     with opened(server.url) as store:
         assert ids(store) == ids(store) == ["e-1"]
     assert directly(server) == [False, False]
+    assert told(caplog) == [f"transport=direct is not used: {reason}"]
+
+
+class Opaque:
+    """A session that does what botocore's does, and shows nothing of how."""
+
+    def __init__(self, session: Any) -> None:
+        self.send, self.close = session.send, session.close
+
+
+def unverified(session: Any) -> Any:
+    session._verify = False
+    return session
+
+
+@pytest.mark.parametrize(
+    ("session_of", "reason"),
+    [(Opaque, "botocore does not show how it connects"), (unverified, "certificates are not verified")],
+)
+def test_a_session_that_may_connect_otherwise_is_left_to_it(
+    server: Canned, caplog: pytest.LogCaptureFixture, session_of: Callable[[Any], Any], reason: str
+) -> None:
+    with opened(server.url) as store:
+        client: Any = store._client
+        client._endpoint.http_session = session_of(client._endpoint.http_session)
+        assert isinstance(store._reads, Direct)
+        store._reads._connections = Connections(client)
+        assert ids(store) == ids(store) == ["e-1"]
+    assert directly(server) == [False, False]
+    assert told(caplog) == [f"transport=direct is not used: {reason}"]
+
+
+def told(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
 
 
 def test_appending_is_boto3s(dynamodb_endpoint: str, table: str) -> None:

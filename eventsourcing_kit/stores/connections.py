@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import os
 import ssl
 from functools import cached_property
 from io import BytesIO
@@ -18,7 +19,6 @@ from botocore.exceptions import (
     SSLError,
 )
 from botocore.httpsession import create_urllib3_context, get_cert_path
-from botocore.utils import get_environ_proxies
 from urllib3.util import wait_for_read
 
 if TYPE_CHECKING:
@@ -31,19 +31,27 @@ __all__ = ["Connections"]
 
 
 class Connections:
-    """Kept open where they have brought a whole answer, and only then."""
+    """Kept open where they have brought a whole answer, and only then. Threads may share them, forks do not."""
 
     def __init__(self, client: DynamoDBClient) -> None:
         self._config: Any = client.meta.config
-        # Nothing public tells which certificates botocore's session trusts.
+        # Nothing public tells which certificates botocore's session trusts, and which proxies it goes through.
         session = getattr(getattr(client, "_endpoint", None), "http_session", None)
         self._trusts: Any = getattr(session, "_verify", None)
+        self._proxy_for: Any = getattr(getattr(session, "_proxy_config", None), "proxy_url_for", None)
         self._idle: dict[str, list[http.client.HTTPConnection]] = {}
+        self._process = os.getpid()  # which process opened those
+        self._is_closed = False
 
-    def reaches(self, url: str) -> bool:
-        """Whether `send` gets there in botocore's way."""
-        config, proxies = self._config, get_environ_proxies(url)
-        return bool(self._trusts) and not (config.proxies or config.client_cert or proxies.get(urlsplit(url).scheme))
+    def hindrance(self, url: str) -> str | None:
+        """Why `send` does not get there in botocore's way; None: it does."""
+        if self._trusts is None or self._proxy_for is None:
+            return "botocore does not show how it connects"
+        if not self._trusts:
+            return "certificates are not verified"
+        if self._proxy_for(url):
+            return "there is a proxy"
+        return "there is a client's certificate" if self._config.client_cert else None
 
     def send(self, request: AWSPreparedRequest) -> AWSResponse:
         """Raises as botocore's session does."""
@@ -61,32 +69,41 @@ class Connections:
         finally:
             if is_kept:
                 self._idle[url].append(connection)
+                if self._is_closed:
+                    self._close_idle()
             else:
                 connection.close()
         return AWSResponse(url, answer.status, headers, _Body(body))
 
     def close(self) -> None:
-        for idle in self._idle.values():
-            while idle:
-                idle.pop().close()
+        """None is kept from here on."""
+        self._is_closed = True
+        self._close_idle()
+
+    def _close_idle(self) -> None:
+        for idle in list(self._idle.values()):
+            while (connection := _taken(idle)) is not None:
+                connection.close()
 
     def _kept(self, url: str) -> http.client.HTTPConnection | None:
+        if self._process != os.getpid():
+            self._close_idle()  # this process's copies: the parent goes on with its own
+            self._process = os.getpid()  # last, or another thread would take one of them
         idle = self._idle.setdefault(url, [])
-        while True:
-            try:
-                connection = idle.pop()
-            except IndexError:
-                return None
+        while (connection := _taken(idle)) is not None:
             if not wait_for_read(connection.sock, timeout=0):
                 return connection
             connection.close()  # nothing was asked, so what there is to read is that the server has hung up
+        return None
 
     def _made(self, url: str) -> http.client.HTTPConnection:
         parts, patience = urlsplit(url), self._config.connect_timeout
+        host, is_tls = parts.hostname or "", parts.scheme == "https"
+        port = parts.port or (443 if is_tls else 80)  # without one, the end of an IPv6 address would be taken for it
         connection = (
-            http.client.HTTPSConnection(parts.hostname or "", parts.port, timeout=patience, context=self._tls)
-            if parts.scheme == "https"
-            else http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=patience)
+            http.client.HTTPSConnection(host, port, timeout=patience, context=self._tls)
+            if is_tls
+            else http.client.HTTPConnection(host, port, timeout=patience)
         )
         try:
             connection.connect()
@@ -106,6 +123,14 @@ class Connections:
         context.check_hostname = True  # which urllib3 does by itself
         context.load_verify_locations(get_cert_path(self._trusts))
         return context
+
+
+def _taken(idle: list[http.client.HTTPConnection]) -> http.client.HTTPConnection | None:
+    """`pop` gives each of them to one thread only, whatever a look before it would say."""
+    try:
+        return idle.pop()
+    except IndexError:
+        return None
 
 
 def _translated(error: Exception, url: str, request: AWSPreparedRequest | None = None) -> Exception:

@@ -76,8 +76,10 @@ class Direct:
 
     def close(self) -> None:
         """The client, too."""
-        self._connections.close()
-        self._client.close()
+        try:
+            self._connections.close()
+        finally:
+            self._client.close()
 
     def _answer(self, operation: str, ask: Callable[..., Any], request: dict[str, Any]) -> Answer:
         outcome = None
@@ -87,11 +89,11 @@ class Direct:
             if isinstance(outcome, AWSResponse) and _is_sound(outcome):
                 self._tell(operation, outcome)
                 return answer_with(outcome.content)
-        self._call.outcome = outcome
+        self._call.outcome, self._call.is_own = outcome, True
         try:
             return ask(**request)  # type: ignore[no-any-return]  # it is an answer
         finally:
-            self._call.outcome = None
+            self._call.outcome, self._call.is_own = None, False
 
     def _tried(self, operation: str, request: AWSPreparedRequest) -> AWSResponse | Exception:
         try:
@@ -119,14 +121,17 @@ class Direct:
 
     def _after_call(self, http_response: AWSResponse, model: Any, **_: object) -> None:
         """Learns from what botocore has sent, and a server has answered."""
-        if http_response.status_code != _OK or not isinstance(http_response.raw, HTTPResponse):
+        # The client asks for other tables, too, whose endpoint may be another account's.
+        is_own = getattr(self._call, "is_own", False)
+        if not is_own or http_response.status_code != _OK or not isinstance(http_response.raw, HTTPResponse):
             return
         pattern = _Pattern.of(self._call.request)
-        if pattern is not None and self._connections.reaches(pattern.url):
+        reason = "requests are signed in another way" if pattern is None else self._connections.hindrance(pattern.url)
+        if pattern is not None and reason is None:
             self._patterns[model.name] = pattern
         elif not self._has_told:
             self._has_told = True
-            _log.warning("transport=direct is not used: there is a proxy, a client's certificate or another signature")
+            _log.warning("transport=direct is not used: %s", reason)
 
 
 def _is_sound(answer: AWSResponse) -> bool:
