@@ -193,8 +193,8 @@ def rebuild_all(
     way: Way = "auto",
     clock: Callable[[], int] | None = None,
 ) -> Iterator[Rebuilt[Result]]:
-    """Rebuilds several streams one after another, each when it is asked for: all, those with a prefix, or a list. Some
-    are read a little ahead of that.
+    """Rebuilds several streams one after another, each when it is asked for: all, those with a prefix, or a list. Up
+    to 64 are read ahead of that, so the names that are given can not depend on the answers.
 
     A stream that can not be rebuilt does not stop the others: it is appended to `failures` where that list is given;
     else RebuildsFailed, which lists them, is raised when all the others are done. With `strict` the first one raises.

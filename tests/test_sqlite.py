@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 import apsw
 import pytest
 
-from eventsourcing_kit import Event, Projection, bisect, history, open_store, rebuild
+from eventsourcing_kit import Event, Projection, bisect, history, open_store, rebuild, rebuild_all
 from eventsourcing_kit.errors import EventConflict, StoreDamaged, StoreNotFound, StoreUnavailable
+from eventsourcing_kit.outcomes import StreamFailure
 from eventsourcing_kit.stores import sqlite_file
 from eventsourcing_kit.stores.contract import Columnar, Counts, Store
 from eventsourcing_kit.stores.sqlite import _CORRELATED, _CORRELATIONS, SQLiteStore
@@ -335,6 +336,38 @@ def test_a_damaged_page_is_an_error_for_a_reading_and_listed_by_the_check(
         assert problems[-1].endswith(ends)
 
 
+def test_damage_behind_a_prefix_is_none_of_its_streams_and_hides_none(file: Path) -> None:
+    names = [f"{letter}-{number:02}" for letter in "abc" for number in range(30)]
+    with opened(file) as store:
+        store.append_many(each for name in names for each in events(4, name, note="x" * 300))
+    whole = bytearray(file.read_bytes())
+    last = max(place // PAGE for place in range(0, len(whole), PAGE) if b"c-29" in whole[place : place + PAGE])
+    whole[last * PAGE : (last + 1) * PAGE] = garbage(1)
+    file.write_bytes(whole)
+    with opened(file) as store:
+        assert list(store.streams("a-")) == names[:30]
+        found: list[str] = []
+        with pytest.raises(StoreDamaged):
+            found.extend(store.streams("c-"))
+        assert found == names[60 : 60 + len(found)]
+
+
+def test_a_text_that_is_no_utf8_is_damage_of_its_stream_alone(file: Path) -> None:
+    names = [f"s-{number:02}" for number in range(30)]
+    with opened(file) as store:
+        store.append_many(event("Noted", stream=name) for name in names)
+    with closing(apsw.Connection(str(file))) as connection:
+        connection.execute("UPDATE events SET source = CAST(x'ff' AS TEXT) WHERE pk = 's-20'")
+    counting: Projection[int] = Projection("counting", initial=int)
+    counting.on()(lambda state, _: state + 1)
+    failures: list[StreamFailure] = []
+    with opened(file) as store:
+        found = [answer.stream for answer in rebuild_all(counting, store, failures=failures)]
+    assert found == [name for name in names if name != "s-20"]
+    assert [failure.stream for failure in failures] == ["s-20"]
+    assert str(failures[0].error).endswith("SQLite gave a text that is no UTF-8 while reading")
+
+
 def test_the_check_lists_keys_that_are_out_of_their_order(file: Path) -> None:
     content = filled(file)
     place = content.index(b"2026-03-01T00:05:0")
@@ -534,6 +567,54 @@ def test_where_sqlite_does_not_wait_for_a_lock_the_store_does(monkeypatch: pytes
     waits.clear()
     with pytest.raises(apsw.BusyError):
         _retry_busy(busy_at_first)
+
+
+def test_a_listing_that_is_broken_off_leaves_no_reading_behind_in_time(
+    file: Path, store: SQLiteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.append_many(event("Noted", stream=name) for name in ("a", "b", "c"))
+
+    def interrupted(row: tuple[str]) -> str:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("eventsourcing_kit.stores.sqlite._first", interrupted)
+        with pytest.raises(KeyboardInterrupt) as kept:  # with all that its frames hold
+            list(store.streams())
+    with opened(file) as other:
+        other.append(event("Noted", stream="d"))
+    assert list(store.streams()) == ["a", "b", "c", "d"]
+    assert kept.value is not None
+
+
+def test_a_connection_with_a_statement_that_is_not_at_its_end_is_read_with_no_more(
+    file: Path, store: SQLiteStore
+) -> None:
+    store.append_many(events(100))
+    with store._reader() as connection:
+        held = connection.cursor().execute("SELECT sk FROM events")
+        next(held)
+    with opened(file) as other:
+        other.append(event("Noted", stream="d"))
+    assert len(list(store.streams())) == 2
+
+
+# Listing
+
+
+@pytest.mark.parametrize("prefix", ["", "a", "ab", "a\0", "a\ud7ff", "a\U0010ffff", "\U0010ffff", "b"])
+def test_the_streams_of_a_prefix_are_those_that_begin_with_it(store: SQLiteStore, prefix: str) -> None:
+    names = ["a", "a\0", "a\0b", "ab", "abc", "a\ud7ff", "a\ue000", "a\U0010ffff", "a\U0010ffffz", "\U0010ffff", "b"]
+    store.append_many(event("Noted", stream=name) for name in names)
+    assert list(store.streams(prefix)) == sorted(name for name in names if name.startswith(prefix))
+
+
+def test_more_streams_than_one_statement_lists_come_once_each(store: SQLiteStore) -> None:
+    names = [f"s-{number:04}" for number in range(600)]
+    store.append_many(event("Noted", stream=name) for name in names)
+    assert list(store.streams()) == names
+    assert list(store.streams("s-02")) == names[200:300]
+    assert list(store.streams("s-0")) == names
 
 
 # Closing

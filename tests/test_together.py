@@ -103,10 +103,10 @@ def test_streams_are_listed_only_some_ahead(store: BaseStore) -> None:
 class Rows:
     """Rows of streams of some lengths; `broken` raises StoreDamaged when its turn comes."""
 
-    def __init__(self, lengths: dict[str, int], *, broken: str | None = None, detail: str = "{}") -> None:
+    def __init__(self, lengths: dict[str, int], *, broken: str | None = None, details: Sequence[str] = ("{}",)) -> None:
         self.lengths = lengths
         self.broken = broken
-        self.detail = detail
+        self.details = details
         self.asked: list[Sequence[str]] = []
         self.given = 0
 
@@ -117,7 +117,8 @@ class Rows:
                 raise StoreDamaged("sqlite:///events.db", "a page of it")
             for number in range(self.lengths[stream]):
                 self.given += 1
-                yield stream, f"2026-03-01T10:00:00.{number:03}Z#T", "T", f"{number}", "", "", self.detail
+                detail = self.details[number % len(self.details)]
+                yield stream, f"2026-03-01T10:00:00.{number:03}Z#T", "T", f"{number}", "", "", detail
 
 
 def read(rows: Rows, names: list[str] | None = None) -> dict[str, str]:
@@ -151,8 +152,9 @@ def test_what_can_not_be_read_hides_no_other_stream() -> None:
     assert [name for name, how in found.items() if how == "alone"] == ["c", "d", "e"]  # where c ends is not known
 
 
-def test_large_events_are_not_gathered() -> None:
-    rows = Rows(dict.fromkeys("abcdefghi", 2), detail="x" * 300_000)
+@pytest.mark.parametrize("details", [["x" * 300_000], ["x" * 600_000, "{}"]], ids=["all", "all but the last"])
+def test_large_events_are_not_gathered(details: list[str]) -> None:
+    rows = Rows(dict.fromkeys("abcdefghi", 2), details=details)
     with open_store("sqlite://", clock=CLOCK) as store:
         read = [rows.given for _ in read_together("abcdefghi", store, rows, now=CLOCK)]
     assert max(after - before for before, after in pairwise([0, *read])) <= 5

@@ -62,7 +62,10 @@ class Bookkeeping(NamedTuple):
 
 
 class Reading(Protocol):
-    """The events of one stream in order, and, once they are exhausted, whether earlier ones are gone."""
+    """The events of one stream in order, and, once they are exhausted, whether earlier ones are gone.
+
+    One that has them in lists may give these, too, as the iterator `blocks()`: a rebuild then takes that.
+    """
 
     @property
     def expired_since(self) -> str | None:

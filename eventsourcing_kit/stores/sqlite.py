@@ -15,7 +15,7 @@ import os
 import threading
 from contextlib import closing, contextmanager
 from functools import partial
-from itertools import islice, repeat, starmap, takewhile
+from itertools import islice, repeat, starmap
 from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -78,12 +78,15 @@ _CORRELATIONS: Final = f"""
 # From one stream to the next by the index, whatever stands between; DISTINCT would pass over every row.
 _STREAMS: Final = f"""
     WITH RECURSIVE found (stream) AS (
-        SELECT min(pk) FROM events WHERE pk >= ?
+        SELECT min(pk) FROM events WHERE pk >= ?1 AND pk < ?2
         UNION ALL
-        SELECT (SELECT min(pk) FROM events WHERE pk > stream) FROM found WHERE stream IS NOT NULL
+        SELECT (SELECT min(pk) FROM events WHERE pk > stream AND pk < ?2) FROM found WHERE stream IS NOT NULL
     )
-    SELECT stream FROM found WHERE EXISTS (SELECT 1 FROM events WHERE pk = stream AND {_LIVE}) LIMIT ?
+    SELECT stream FROM found
+    WHERE EXISTS (SELECT 1 FROM events WHERE pk = stream AND {_LIVE.replace("?", "?3")}) LIMIT ?4
 """  # noqa: S608 - as above
+_SURROGATES: Final = 0xD800  # the first of them; no text holds any
+_first = itemgetter(0)
 _LISTED: Final = 256  # streams by one statement
 
 
@@ -123,19 +126,23 @@ class SQLiteStore(BaseStore, SQLiteSnapshots):
 
     def streams(self, prefix: str = "") -> Iterator[str]:
         now = self._clock() // 1_000_000_000
-        low = prefix
-        while True:
-            names: list[str] = []
-            with self._reader() as connection, self._translated("listing streams"):
+        low, end = prefix, _behind_all(prefix)
+        names: list[str] | None = None
+        while names is None or len(names) == _LISTED:
+            names = []
+            with (
+                self._reader() as connection,
+                self._translated("listing streams"),
+                closing(connection.cursor()) as rows,
+            ):
                 try:
-                    names.extend(name for (name,) in connection.execute(_STREAMS, (low, now, _LISTED)))
-                except apsw.Error:
+                    names.extend(map(_first, rows.execute(_STREAMS, (low, end, now, _LISTED))))
+                except (apsw.Error, UnicodeDecodeError):
                     yield from names
                     raise
-            yield from takewhile(lambda name: name.startswith(prefix), names)
-            if len(names) < _LISTED or not names[-1].startswith(prefix):
-                return
-            low = names[-1] + "\0"  # no text lies between the two
+            yield from names
+            if names:
+                low = names[-1] + "\0"  # no text lies between the two
 
     def read_columns(
         self, stream: str, *, start: datetime | str | None = None, at: datetime | str | None = None, at_once: int
@@ -283,7 +290,10 @@ class SQLiteStore(BaseStore, SQLiteSnapshots):
         try:
             yield connection
         finally:
-            self._idle.append(connection)
+            if connection.txn_state() == apsw.SQLITE_TXN_NONE:
+                self._idle.append(connection)
+            else:  # somebody holds a statement that is not at its end: who read next would see the file as it was
+                connection.close(force=True)
             if self._closed:
                 self._close_idle()
 
@@ -315,3 +325,12 @@ class SQLiteStore(BaseStore, SQLiteSnapshots):
 
     def _translated(self, doing: str) -> AbstractContextManager[None]:
         return translated(self.url, doing)
+
+
+def _behind_all(prefix: str) -> str | bytes:
+    """The first text behind all that begin with `prefix`; where there is none, a blob, which is behind every text."""
+    known = prefix.rstrip("\U0010ffff")
+    if not known:
+        return b""
+    last = ord(known[-1]) + 1
+    return known[:-1] + ("\ue000" if last == _SURROGATES else chr(last))

@@ -144,6 +144,8 @@ def translated(url: str, doing: str) -> Iterator[None]:
         raise StoreDamaged(url, "it is not an SQLite file") from error
     except apsw.CorruptError as error:
         raise StoreDamaged(url, f"SQLite found damage while {doing} ({error_code(error)})") from error
+    except UnicodeDecodeError:  # it would quote the text
+        raise StoreDamaged(url, f"SQLite gave a text that is no UTF-8 while {doing}") from None
     except (apsw.CantOpenError, apsw.ReadOnlyError) as error:
         doing = f"{doing} (its directory has to be there and to let you write, also for reading)"
         raise StoreUnavailable(url, code=error_code(error), doing=doing) from error

@@ -23,9 +23,9 @@ __all__ = ["SHORT", "TOGETHER", "read_together"]
 
 TOGETHER: Final = 64  # streams
 SHORT: Final = 32  # rows of a stream, at most
-_BYTES: Final = 1_000_000  # of details held at once, more or less
+_BYTES: Final = 1_000_000  # of details held at once; one stream more may be in hand
 
-_DETAIL: Final = READ_COLUMNS.index(("eventDetailZ", "eventDetail"))
+_detail = itemgetter(READ_COLUMNS.index(("eventDetailZ", "eventDetail")))
 _stream = itemgetter(READ_COLUMNS.index("pk"))
 
 
@@ -67,7 +67,7 @@ def _read(rows_of: RowsOf, names: Sequence[str]) -> tuple[dict[str, list[Row]], 
     try:
         for stream, rows in groupby(rows_of(names), key=_stream):
             these = list(islice(rows, SHORT + 1))
-            size += len(these) * len(these[-1][_DETAIL])
+            size += sum(map(len, map(_detail, these)))
             if len(these) > SHORT or size > _BYTES:
                 return found, names.index(stream)
             found[stream] = these
