@@ -273,8 +273,8 @@ class Course(Generic[Result]):
         self.save()
 
     def check(self) -> None:
-        """Looks once more whether the snapshot that it began with is fit, now that what comes behind it is being read, or
-        has failed: an event may, where one that it depends on came late. Raises Unfit."""
+        """Looks once more whether the snapshot that it began with is fit, now that what comes behind it is being read.
+        Asked where an event has failed, too: what that depends on may have come late. Raises Unfit."""
         if self._start is None:
             return
         facts, expires = self._start.facts, self._start.expires
