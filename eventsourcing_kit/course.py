@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, Protocol
 
 from typing_extensions import TypeVar
 
-from eventsourcing_kit.errors import StoreError
+from eventsourcing_kit.errors import FoldFailed, StoreError
 from eventsourcing_kit.faithful import is_same
 from eventsourcing_kit.fingerprint import NoFingerprint
 from eventsourcing_kit.markers import Markers
@@ -22,7 +22,6 @@ from eventsourcing_kit.snapshot import Facts, Seen, Snapshot, fits
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from eventsourcing_kit.errors import FoldFailed
     from eventsourcing_kit.event import Event
     from eventsourcing_kit.resuming import Resuming
     from eventsourcing_kit.span import Span
@@ -202,10 +201,14 @@ class Course(Generic[Result]):
         self, watch: Watching, skipped: list[FoldFailed], skip: Callable[[FoldFailed], None] | None
     ) -> tuple[Folded[Result], Reading]:
         """The answer's state and counts, and the reading that they come from. Raises Unfit where the snapshot that it
-        began with turns out not to be fit."""
+        began with turns out not to be fit; and FoldFailed, where it is fit."""
         self._skipped = skipped
         begun, reading = self.begin(watch)
-        folded = self.advance(reading, begun, watch, skip)
+        try:
+            folded = self.advance(reading, begun, watch, skip)
+        except FoldFailed:
+            self.check()
+            raise
         self.settle()
         return folded, reading
 
@@ -265,11 +268,38 @@ class Course(Generic[Result]):
             self._target = self._next_place()
 
     def settle(self) -> None:
-        """Looks once more whether the snapshot that it began with is fit, now that what it stands for is read; and
-        saves what it has taken. Raises Unfit."""
-        if self._start is not None:
-            self._check(self._start)
-        self._save()
+        """Checks what it rests upon, and saves what it has taken. Raises Unfit."""
+        self.check()
+        self.save()
+
+    def check(self) -> None:
+        """Looks once more whether the snapshot that it began with is fit, now that what comes behind it is being read.
+        Asked where an event has failed, too: what that depends on may have come late. Raises Unfit."""
+        if self._start is None:
+            return
+        facts, expires = self._start.facts, self._start.expires
+        markers = self._markers(facts.taken)
+        expired = expires is not None and expires * 1_000_000_000 <= self._of.clock()
+        if self._reading.expired_since is not None or markers.is_expired or expired:
+            raise Unfit("the stream's beginning has expired")
+        if not _fits_to(facts, markers):
+            raise Unfit("a late event came meanwhile")
+
+    def save(self) -> None:
+        """Saves what it has taken, where anything is. Raises Unfit where what that rests upon is not fit any more."""
+        waiting, self._waiting = self._waiting, []
+        if not waiting:
+            return
+        try:
+            self.check()  # after its own markers were listed
+            if identity_of(self._of.projection) != self._of.identity:
+                LOG.warning("no snapshot: the code of projection '%s' has changed", self._of.projection.name)
+                self._taking = False
+                return
+            self._store.put_snapshots(waiting)
+        except (StoreError, NoFingerprint) as error:
+            self._taking = False  # the answer is as good without it
+            LOG.warning("snapshots of stream '%s' could not be saved: %s", self._span.stream, error)
 
     def _behind(self, facts: Facts) -> tuple[Reading, Event | None]:
         """The reading of what comes behind the snapshot's event, which has to be there; and the last event folded."""
@@ -287,15 +317,6 @@ class Course(Generic[Result]):
         if last is None:
             raise Unfit("the last event that it has folded is not there")
         return reading, last
-
-    def _check(self, start: _Start[Result]) -> None:
-        facts = start.facts
-        markers = self._markers(facts.taken)
-        expired = start.expires is not None and start.expires * 1_000_000_000 <= self._of.clock()
-        if self._reading.expired_since is not None or markers.is_expired or expired:
-            raise Unfit("the stream's beginning has expired")
-        if not _fits_to(facts, markers):
-            raise Unfit("a late event came meanwhile")
 
     # Taking
 
@@ -350,7 +371,7 @@ class Course(Generic[Result]):
         self._gap = max(_AUTO, len(json) // _BYTES_AN_EVENT)
         self._waiting.append(snapshot)
         if len(self._waiting) == _HELD:
-            self._save()
+            self.save()
 
     def _faithful_json(self, state: Result) -> bytes | None:
         projection = self._of.projection
@@ -367,22 +388,6 @@ class Course(Generic[Result]):
             type(state).__name__,
         )
         return None
-
-    def _save(self) -> None:
-        waiting, self._waiting = self._waiting, []
-        if not waiting:
-            return
-        if self._start is not None:
-            self._check(self._start)  # what it rests upon, after its own markers were listed
-        try:
-            if identity_of(self._of.projection) != self._of.identity:
-                LOG.warning("no snapshot: the code of projection '%s' has changed", self._of.projection.name)
-                self._taking = False
-                return
-            self._store.put_snapshots(waiting)
-        except (StoreError, NoFingerprint) as error:
-            self._taking = False  # the answer is as good without it
-            LOG.warning("snapshots of stream '%s' could not be saved: %s", self._span.stream, error)
 
 
 def _fits_to(facts: Facts, markers: Markers) -> bool:

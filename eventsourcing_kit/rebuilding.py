@@ -78,7 +78,8 @@ def rebuild(
     With `snapshots`, the fold starts from the newest saved one that fits, and saves others on its way: behind every so
     many events, or where it is worth it ("auto": every thousand, or more where states are large). The answer is the
     same as without them; `resuming` says why, and when none is used or saved. The logger
-    `eventsourcing_kit.snapshots` tells. On AWS they lie in a second table, which has to be there.
+    `eventsourcing_kit.snapshots` tells. On AWS they lie in a second table, which has to be there. Passed over with
+    `start`, and where `at` names an event: that is a full fold.
 
     Raises IncompleteStream where the beginning has expired, unless `allow_incomplete`; FoldFailed where a handler
     raises, unless `on_error="skip"`, which leaves that event out and lists it; InvalidMoment and EventNotFound;
@@ -198,7 +199,8 @@ def rebuild_all(
 
     A stream that can not be rebuilt does not stop the others: it is appended to `failures` where that list is given;
     else RebuildsFailed, which lists them, is raised when all the others are done. With `strict` the first one raises.
-    A StoreError other than about one stream's own rows ends the iteration at once. `snapshots` are as for `rebuild`.
+    A StoreError other than about one stream's own rows ends the iteration at once. `snapshots` are as for `rebuild`:
+    passed over with `start`, and where `at` names an event.
 
     With `workers`, so many processes share the streams; the answers, and their order, are the same. They import the
     projection from its module, and open the store by its URL. States come back as JSON: one that JSON does not bring

@@ -17,8 +17,8 @@ reading, though it is there when the snapshot is to be used:
 - It was late: its put was not done when the reading began, so by (A) r >= taken - 24 h, and its marker, put before
   it, is among those which are queried before a snapshot is used: all those recorded since `taken` - ROOM. One of
   them that lies at or before M, to the millisecond, and that the snapshot did not know of, makes it be passed over
-  for an older one. They are queried again when the fold is done: an event that the fold met had its predecessors'
-  markers before it.
+  for an older one. They are queried again when the fold is done, or has failed: an event that the fold met, or failed
+  at, had its predecessors' markers before it.
 
 Markers that were there before the reading began are known to the snapshot, or nothing could be saved for a day
 after any late event. Where marker and event come to light at one instant (SQLite: one transaction), the reading had
@@ -27,6 +27,7 @@ event of that digest was read. A marker too many, of a duplicate, a refused even
 costs.
 
 Where two snapshots follow each other, the second rests upon the first one, whose markers were compared just before.
+Where they can not be queried for that, as where a put fails, nothing is saved, which is logged: the answer stands.
 
 *Events that are gone.* A state at T is the fold of all stored events, and what has expired is gone for every
 reader. A snapshot that knew expired events would tell what no full fold can tell. So it expires with the first of
@@ -48,7 +49,8 @@ covers, and one that was taken later than the rebuild's own clock is not used.
 
 *Steps.* A history gives what no later look can take back. So it begins at a snapshot that stands before its `start`,
 and the markers are queried again while the events behind the snapshot are being read, before the first step: an event
-that was stored before that reading is in the snapshot, is read, or has a marker by then.
+that was stored before that reading is in the snapshot, is read, or has a marker by then. Behind the first step they
+are queried only where something is to be saved.
 
 *A clock that stands still.* The store of a job shows the moment at which it began, so that what expires meanwhile is
 kept. Rows and markers are deleted all the same, by the true clock. So that is the one which tells whether the stream's

@@ -93,9 +93,7 @@ TARGETS = [[], ["-o", "states/"], ["-o", "states.jsonl"], ["--into", "sqlite:///
 LEGACY = ("--store", "sqlite:///events.db?legacy=1")
 
 
-@pytest.mark.parametrize(
-    "target", [[], ["-o", "states/"], ["-o", "states.jsonl"], ["--into", "sqlite:///views.db"], ["--dry-run"]]
-)
+@pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize(
     ("more", "reason"),
     [

@@ -227,6 +227,24 @@ def test_what_can_not_be_is_refused_before_there_is_a_folder(
     assert not (tmp_path / "states").exists()
 
 
+@pytest.mark.parametrize("question", [{"start": "2026-03-01T02:00:00Z"}, {"at": "event:9"}])
+def test_what_is_a_full_fold_passes_them_over(store: BaseStore, tmp_path: Path, question: dict[str, Any]) -> None:
+    job(store, tmp_path / "plain", **question)
+    plain = made(store, tmp_path, **question)
+    rows = totals(tmp_path)
+    for stream in STREAMS:
+        rebuild(counting, store, stream, snapshots=4, on_error="skip", clock=lambda: NOW)
+        forge(store, stream)
+    before = saved(store)
+    job(store, tmp_path / "states", snapshots=1, **question)
+    assert content(tmp_path / "states") == content(tmp_path / "plain")
+    assert made(store, tmp_path, snapshots=1, **question) == plain
+    assert totals(tmp_path) == rows
+    answers = rebuild_all(counting, store, snapshots=1, failures=[], clock=lambda: NOW, **question)
+    assert [answer.snapshot for answer in answers] == [None] * 4
+    assert saved(store) == before
+
+
 def test_a_store_without_snapshots_is_refused(store: BaseStore, tmp_path: Path) -> None:
     class Plain:
         url = store.url

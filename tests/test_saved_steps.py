@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from eventsourcing_kit import Event, Projection, history, open_store, rebuild
-from eventsourcing_kit.errors import FoldFailed, IncompleteStream, InvalidOption, InvalidProjection, StoreNotFound
+from eventsourcing_kit.errors import (
+    FoldFailed,
+    IncompleteStream,
+    InvalidOption,
+    InvalidProjection,
+    StoreNotFound,
+    StoreUnavailable,
+)
 from eventsourcing_kit.stores.dynamodb import DynamoDBStore
 from eventsourcing_kit.stores.sqlite import SQLiteStore
 from eventsourcing_kit.testing import Clock, event
@@ -75,10 +82,10 @@ def numbers() -> Projection[dict[str, Any]]:
     return projection
 
 
-def bare(store: SQLiteStore, moment: str) -> None:
+def bare(store: SQLiteStore, moment: str, expires: int | None = None) -> None:
     """A row as older writers put it."""
-    values = ("s", f"{moment[:-1]}.000Z#Added", "old", moment, "shop", "Added", '{"data":{"n":1000}}')
-    names = "pk, sk, eventId, eventTime, source, detailType, eventDetail"
+    values = ("s", f"{moment[:-1]}.000Z#Added", "old", moment, "shop", "Added", '{"data":{"n":1000}}', expires)
+    names = "pk, sk, eventId, eventTime, source, detailType, eventDetail, expireRecord"
     marks = ", ".join("?" * len(values))
     store._connected().execute(f"INSERT INTO events ({names}) VALUES ({marks})", values)  # noqa: S608
 
@@ -224,6 +231,30 @@ def test_an_event_that_comes_late_before_the_first_step_is_among_the_steps(store
     assert (step.number, step.state["seen"]) == (11, [0, 1, 2, 3, 4, 5, 55, 6, 7, 8, 9])
 
 
+def test_an_event_that_depends_on_a_late_one_is_folded_behind_it(store: SQLiteStore, clock: Clock) -> None:
+    projection = numbers()
+
+    @projection.on("Removed")
+    def removed(state: dict[str, Any], event: Event) -> dict[str, Any]:
+        state["seen"].remove(event.data["n"])
+        return state
+
+    rebuild(projection, store, "s", snapshots=4, clock=clock)
+    read = store.read
+    came: list[str] = []
+
+    def reads(*arguments: Any, **options: Any) -> Any:
+        if not came:  # behind the choice of a snapshot, before the reading of what comes behind it
+            came.append(store.append(happened(hour(5, "30:00"), 55)))
+            came.append(store.append(event("Removed", stream="s", id="r55", time=hour(8, "30:00"), n=55)))
+        return read(*arguments, **options)
+
+    store.read = reads  # type: ignore[method-assign]
+    (step,) = history(projection, store, "s", start=hour(9), snapshots=4, clock=clock)
+    assert came == ["stored", "stored"]
+    assert (step.number, step.state["seen"]) == (12, list(range(10)))
+
+
 def test_an_event_that_comes_late_behind_the_first_step_keeps_the_rest_from_being_saved(
     store: SQLiteStore, clock: Clock
 ) -> None:
@@ -245,6 +276,49 @@ def test_it_does_so_too_where_many_wait_to_be_saved(store: SQLiteStore, clock: C
     store.append(happened(hour(2, "30:00"), 55))
     assert sum(1 for _ in found) == 104
     assert saved(store) == [4, 5]
+
+
+def refused_looks(store: SQLiteStore, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Those that are made from here on."""
+    looks: list[str] = []
+
+    def refuses(stream: str, *, late_since: str) -> Any:
+        looks.append(stream)
+        raise StoreUnavailable(store.url, code="ThrottlingException", doing="Query")
+
+    monkeypatch.setattr(store, "bookkeeping", refuses)
+    return looks
+
+
+@pytest.mark.parametrize("snapshots", [1, 1_000])
+def test_a_look_that_fails_behind_the_first_step_costs_no_step(
+    store: SQLiteStore, clock: Clock, snapshots: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    store.append_many(happened(hour(10, f"{n // 60:02d}:{n % 60:02d}"), n) for n in range(100))
+    clock.set("2026-03-08T00:00:00Z")
+    rebuild(numbers(), store, "s", at=hour(3), snapshots=4, clock=clock)
+    found = iter(history(numbers(), store, "s", start=hour(5), snapshots=snapshots, clock=clock))
+    next(found)
+    before = saved(store)
+    looks = refused_looks(store, monkeypatch)
+    assert sum(1 for _ in found) == 104
+    assert len(looks) == (snapshots == 1)  # where nothing waits to be saved, there is nothing to look for
+    assert ("could not be saved" in caplog.text) == (snapshots == 1)
+    assert saved(store) == before
+
+
+@pytest.mark.parametrize("snapshots", [2, 100])
+def test_nor_does_one_behind_the_last(
+    store: SQLiteStore, clock: Clock, snapshots: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    rebuild(numbers(), store, "s", at=hour(3), snapshots=4, clock=clock)
+    found = iter(history(numbers(), store, "s", start=hour(5), snapshots=snapshots, clock=clock))
+    next(found)
+    looks = refused_looks(store, monkeypatch)
+    assert [step.number for step in found] == [7, 8, 9, 10]
+    assert len(looks) == (snapshots == 2)
+    assert ("could not be saved" in caplog.text) == (snapshots == 2)
+    assert saved(store) == [4]
 
 
 def test_where_an_older_writer_turns_out_to_have_put_an_event_behind_the_snapshot_it_ends(
@@ -295,6 +369,18 @@ def test_where_the_beginning_has_expired_there_are_none(clock: Clock) -> None:
         with pytest.raises(IncompleteStream):
             list(history(numbers(), store, "s", start=hour(9), snapshots=4, clock=clock))
         assert steps(store, clock, start=hour(9), allow_incomplete=True) == ([9], 9)
+
+
+def test_since_when_a_stream_is_incomplete_is_said_of_all_of_it(store: SQLiteStore, clock: Clock) -> None:
+    steps(store, clock)
+    for moment in (hour(2, "30:00"), hour(8, "30:00")):
+        bare(store, moment, expires=clock() // 1_000_000_000)
+    told = []
+    for snapshots in (None, 4):
+        with pytest.raises(IncompleteStream) as failed:
+            list(history(numbers(), store, "s", start=hour(9), snapshots=snapshots, clock=clock))
+        told.append(failed.value.since)
+    assert told == ["2026-03-01T02:30:00.000000000Z"] * 2
 
 
 def test_code_that_changes_between_two_walks_has_snapshots_of_its_own(store: SQLiteStore, clock: Clock) -> None:

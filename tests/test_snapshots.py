@@ -16,7 +16,14 @@ import pytest
 
 from eventsourcing_kit import Event, Projection, open_store, rebuild, rebuild_all
 from eventsourcing_kit.doctor import examine
-from eventsourcing_kit.errors import IncompleteStream, InvalidOption, StoreDamaged, StoreNotFound
+from eventsourcing_kit.errors import (
+    FoldFailed,
+    IncompleteStream,
+    InvalidOption,
+    StoreDamaged,
+    StoreNotFound,
+    StoreUnavailable,
+)
 from eventsourcing_kit.faithful import is_same
 from eventsourcing_kit.moment import from_rfc3339, to_canonical
 from eventsourcing_kit.resuming import identity_of
@@ -246,6 +253,54 @@ def test_a_late_event_that_comes_during_the_fold_sends_it_back_to_the_beginning(
     assert came == ["stored"]
     assert rebuilt.snapshot is None
     assert rebuilt.state["seen"] == [0, 1, 2, 3, 4, 5, 55, 6, 7, 8, 9]
+
+
+@pytest.mark.parametrize("on_error", ["raise", "skip"])
+def test_an_event_that_depends_on_a_late_one_is_folded_behind_it(
+    store: SQLiteStore, clock: Clock, on_error: Any
+) -> None:
+    projection = paired()
+    answer(store, clock, projection=projection)
+    read = store.read
+    came: list[str] = []
+
+    def reads(*arguments: Any, **options: Any) -> Any:
+        if not came:  # behind the choice of a snapshot, before the reading of what comes behind it
+            came.append(store.append(happened("2026-03-01T05:30:00Z", 55)))
+            came.append(store.append(event("Removed", stream="s", id="r55", time="2026-03-01T08:30:00Z", n=55)))
+        return read(*arguments, **options)
+
+    store.read = reads  # type: ignore[method-assign]
+    rebuilt = rebuild(projection, store, "s", snapshots=4, on_error=on_error, clock=clock)
+    assert came == ["stored", "stored"]
+    assert rebuilt.snapshot is None
+    assert rebuilt.state["seen"] == list(range(10))
+    assert [warning.kind for warning in rebuilt.warnings] == ["late"]
+    assert answer(store, clock, projection=projection).state == rebuilt.state
+
+
+def test_where_no_late_event_came_a_failing_one_fails_as_without_snapshots(store: SQLiteStore, clock: Clock) -> None:
+    projection = paired()
+    answer(store, clock, projection=projection)
+    store.append(event("Removed", stream="s", id="r55", time="2026-03-01T08:30:00Z", n=55))
+    told = []
+    for snapshots in (None, 4):
+        with pytest.raises(FoldFailed) as failed:
+            rebuild(projection, store, "s", snapshots=snapshots, clock=clock)
+        told.append((str(failed.value), failed.value.event, failed.value.state))
+    assert told[0] == told[1]
+
+
+def paired() -> Projection[dict[str, Any]]:
+    """As `numbers`, and an event that can not be folded without one before it."""
+    projection = numbers()
+
+    @projection.on("Removed")
+    def removed(state: dict[str, Any], event: Event) -> dict[str, Any]:
+        state["seen"].remove(event.data["n"])
+        return state
+
+    return projection
 
 
 # On DynamoDB, where a marker may be there before its event is
@@ -531,6 +586,56 @@ def test_snapshots_that_can_not_be_saved_do_not_spoil_the_answer(
     monkeypatch.setattr(store, "put_snapshots", refuses)
     assert answer(store, clock).state == {"seen": list(range(10))}
     assert "could not be saved" in caplog.text
+
+
+@pytest.fixture
+def many(store: SQLiteStore, clock: Clock) -> SQLiteStore:
+    """With a snapshot behind the eighth event, and so many events behind it that snapshots are saved on the way."""
+    answer(store, clock)
+    store.append_many(happened(f"2026-03-01T10:{n // 60:02d}:{n % 60:02d}Z", 100 + n) for n in range(100))
+    clock.set("2026-03-08T00:00:00Z")
+    return store
+
+
+def test_where_the_look_before_they_are_saved_fails_the_answer_is_given(
+    many: SQLiteStore, clock: Clock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    look = many.bookkeeping
+    looks: list[str] = []
+
+    def refuses_once(stream: str, *, late_since: str) -> Any:
+        looks.append(late_since)
+        if len(looks) == 3:  # behind those at the choice and at the beginning
+            raise StoreUnavailable(many.url, code="ThrottlingException", doing="Query")
+        return look(stream, late_since=late_since)
+
+    monkeypatch.setattr(many, "bookkeeping", refuses_once)
+    rebuilt = rebuild(numbers(), many, "s", snapshots=1, clock=clock)
+    assert (began(rebuilt), len(rebuilt.state["seen"])) == (8, 110)
+    assert [each.read_facts().number for each in many.all_snapshots("s")] == [8, 4]
+    assert "could not be saved" in caplog.text
+
+
+def test_where_the_look_at_what_the_answer_rests_upon_fails_it_is_not_given(
+    store: SQLiteStore, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer(store, clock)
+    read, look = store.read, store.bookkeeping
+    was_read: list[object] = []
+
+    def reads(*arguments: Any, **options: Any) -> Any:
+        was_read.append(arguments)
+        return read(*arguments, **options)
+
+    def refuses(stream: str, *, late_since: str) -> Any:
+        if was_read:
+            raise StoreUnavailable(store.url, code="ThrottlingException", doing="Query")
+        return look(stream, late_since=late_since)
+
+    monkeypatch.setattr(store, "read", reads)
+    monkeypatch.setattr(store, "bookkeeping", refuses)
+    with pytest.raises(StoreUnavailable):
+        rebuild(numbers(), store, "s", snapshots=100, clock=clock)
 
 
 # Rows of other writers

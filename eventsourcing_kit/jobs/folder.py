@@ -97,7 +97,7 @@ def rebuild_job(
     `snapshots` are as for `rebuild_all`, and the bytes are the same: a resumed job may have another setting, or none,
     and where one pass has read all before, it needs no events any more. A stream begins at what was saved before the
     job began, and saves up to the first event that is left out as not known then. A damaged snapshot is logged, and is
-    no warning in a part.
+    no warning in a part. Passed over with `start`, and where `at` names an event: these are full folds.
 
     `way` is as for `rebuild_all`, and the bytes are the same. In one pass over a table all streams are rebuilt before
     it is known which there are: until then `progress` is told of a job of 0 `streams`, and how many have gone by; and

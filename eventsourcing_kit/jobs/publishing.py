@@ -67,8 +67,8 @@ def publish(
     each stream of which an event was folded, in the place of all that were there. Readers see the old rows until the
     new are there.
 
-    The question and `snapshots` are as for `rebuild_job`; `progress` is called with the view as it begins and how many
-    rows it has.
+    The question and `snapshots` are as for `rebuild_job`, which passes these over with `start`, and where `at` names an
+    event; `progress` is called with the view as it begins and how many rows it has.
 
     With `resume`, goes on with a build that was stopped or killed, or begins one where there is none. The question has
     to be the same, and moments such as `2h ago` stay what they were; rows that are there are kept. Of several builds at

@@ -82,6 +82,8 @@ class _Work:
         projection = _load(setup)
         now = setup.question.now
         store = open_store(setup.store, clock=lambda: now)
+        # The machine's clock stands for the store's own, which only the first process has. Where that one is behind,
+        # more counts as expired here, and is folded from the beginning: that costs, and is never wrong.
         self._several = Several.of(projection, store, setup.question, true_clock=time.time_ns)
         self._answers = answers
 

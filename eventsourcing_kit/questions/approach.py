@@ -1,8 +1,9 @@
 """Approach: how a walk comes to the start of its span with the help of snapshots, and saves others on its way.
 
 A step that was given can not be taken back. So whether the snapshot is fit is settled when the events behind it are
-being read, and before the first step is given: an event that was stored before that is among those that count, and one
-that comes later may be or not, as in any reading. `resuming` has the argument.
+being read, and before the first step is given, or an error: an event that was stored before that is among those that
+count, and one that comes later may be or not, as in any reading. Behind the first step nothing fails because of
+saving. `resuming` has the argument.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Generic
 from typing_extensions import TypeVar
 
 from eventsourcing_kit.course import Unfit, course_to_start
-from eventsourcing_kit.errors import InvalidOption
+from eventsourcing_kit.errors import FoldFailed, IncompleteStream, InvalidOption
 from eventsourcing_kit.projection import Folded
 from eventsourcing_kit.watching import Watch
 
@@ -47,7 +48,7 @@ class Approach(Generic[Result]):
         """
         while True:
             try:
-                folded, events = self._to_start()
+                folded, events = self._checked_to_start()
                 self._course.settle()
             except Unfit:
                 self._course.from_the_beginning()
@@ -61,6 +62,13 @@ class Approach(Generic[Result]):
         self._folded = Folded(turn.state, self._folded.events + turn.folded, last)
         with suppress(Unfit):  # an event came late since the first step: then it is not saved, and that is all
             self._course.arrive(self._folded, self._watch)
+
+    def _checked_to_start(self) -> tuple[Folded[Result], Iterable[Event]]:
+        try:
+            return self._to_start()
+        except (FoldFailed, IncompleteStream):
+            self._course.check()
+            raise
 
     def _to_start(self) -> tuple[Folded[Result], Iterable[Event]]:
         walk = self._walk
@@ -82,7 +90,7 @@ class Approach(Generic[Result]):
             yield from self._without_it()
         else:
             with suppress(Unfit):  # as above
-                self._course.settle()
+                self._course.save()
 
     def _without_it(self) -> Iterator[tuple[int, Event]]:
         """The rest from a reading of the whole stream, where that has the same events up to here: numbers tell."""
