@@ -27,6 +27,7 @@ GROUPS: Final = (
     "frames",
     "questions",
     "cold_start",
+    "stages",
 )
 
 
