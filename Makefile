@@ -19,7 +19,7 @@ test: $(VENV)/.dev $(SAM)/.done
 	$(BIN)/mypy --strict $(CODE)
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
-# A quarter of an hour; make bench GROUPS="sqlite appends" measures some of it, GROUPS=--full all of it at full size.
+# Ten minutes; make bench GROUPS="sqlite appends" measures some of it, GROUPS=--full all of it at full size.
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks $(GROUPS)
 

@@ -1,6 +1,6 @@
 """The kit's speed, each figure a ratio of what ran in turns in one run: `make bench`.
 
-    python -m benchmarks                      all groups: a quarter of an hour on two idle cores
+    python -m benchmarks                      all groups: ten minutes on two idle cores
     python -m benchmarks sqlite appends       two of them
     python -m benchmarks --full               the sizes of the aims throughout, and more rounds: most of an hour
     python -m benchmarks --json FILE          the findings as JSON, too
