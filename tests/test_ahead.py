@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
@@ -10,26 +11,28 @@ import pytest
 
 from eventsourcing_kit import Event, Projection, open_store, rebuild, rebuild_all
 from eventsourcing_kit.errors import EventSourcingError, StoreUnavailable
-from eventsourcing_kit.stores.ahead import IN_FLIGHT, in_flight
-from eventsourcing_kit.stores.pages import page_of
+from eventsourcing_kit.stores.ahead import IN_FLIGHT, Unanswered, in_flight
+from eventsourcing_kit.stores.dynamodb import DynamoDBStore
+from eventsourcing_kit.stores.pages import answer_with, page_of
 from eventsourcing_kit.stores.reading import Window
 from eventsourcing_kit.testing import Clock, event
 from tests.counting import counting
 from tests.servers import lossy_proxy
+from tests.transports import TRANSPORTS, taught
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from concurrent.futures import Future
 
+    from eventsourcing_kit.stores.ahead import Awaited
     from eventsourcing_kit.stores.base import BaseStore
     from eventsourcing_kit.stores.pages import Ask
 
 NAMES = [f"s-{number:02}" for number in range(40)]
 
 
-@pytest.fixture
-def table(dynamodb_url: str) -> Iterator[BaseStore]:
-    with open_store(dynamodb_url, clock=Clock("2026-03-01T12:00:00Z")) as store:
+@pytest.fixture(params=TRANSPORTS)
+def table(dynamodb_url: str, request: pytest.FixtureRequest) -> Iterator[BaseStore]:
+    with open_store(dynamodb_url + TRANSPORTS[request.param], clock=Clock("2026-03-01T12:00:00Z")) as store:
         store.create_table()
         store.append_many(
             event("Counted", stream=name, time=f"2026-03-01T1{number}:00:00Z", number=number)
@@ -37,8 +40,9 @@ def table(dynamodb_url: str) -> Iterator[BaseStore]:
             for number in range(1 + place % 4)
         )
         store.append(event("Broken", stream="s-07", time="2026-03-01T09:00:00Z", note="canary"))
-        store.page_size = 2  # type: ignore[attr-defined]  # it is a table's
-        yield store
+        assert isinstance(store, DynamoDBStore)
+        store.page_size = 2
+        yield taught(store)
 
 
 @pytest.mark.parametrize(
@@ -112,14 +116,14 @@ class Server:
 
         return ask
 
-    def rows(self, stream: str, low: str, high: str, first: Future[Any] | None) -> Iterator[Event]:
+    def rows(self, stream: str, low: str, high: str, first: Awaited | None) -> Iterator[Event]:
         answer = self.asking(stream, low, high)(None) if first is None else first.result()
         yield from page_of(answer, url="dynamodb://events").events
 
 
-def reading(server: Server, names: Iterator[str] | list[str]) -> Any:
+def reading(server: Server, names: Iterator[str] | list[str], send: Any = None) -> Any:
     ways = server.asking, server.rows, server.rows
-    return in_flight(names, *ways, Window(), url="dynamodb://events", now=lambda: 0)
+    return in_flight(names, *ways, Window(), url="dynamodb://events", now=lambda: 0, send=send)
 
 
 def test_never_more_are_under_way_than_so_many_and_one_is_read() -> None:
@@ -175,3 +179,72 @@ def test_an_iteration_that_is_left_asks_for_nothing_more() -> None:
 
 def no_threads() -> bool:
     return not [thread for thread in threading.enumerate() if thread.name.startswith("eventsourcing_kit")]
+
+
+# Without threads
+
+
+class Post:
+    """Sends questions to a Server, and notes which were answered and which cancelled."""
+
+    def __init__(self, server: Server, *, long: str = "") -> None:
+        self.server = server
+        self.long = long
+        self.sent: list[str] = []
+        self.answered: list[str] = []
+        self.cancelled: list[str] = []
+
+    def send(self, stream: str, low: str, high: str) -> Unanswered:
+        self.sent.append(stream)
+
+        def result() -> Any:
+            self.answered.append(stream)
+            answer = self.server.asking(stream, low, high)(None)
+            padding = "x" * 100_000 if stream == self.long else ""
+            return answer_with(json.dumps({**answer, "Padding": padding}).encode())
+
+        return Unanswered(result, lambda: self.cancelled.append(stream))
+
+
+def test_what_was_sent_is_answered_at_its_turn_without_a_thread() -> None:
+    post = Post(Server())
+    for place, (stream, store) in enumerate(reading(post.server, NAMES, post.send), start=1):
+        assert post.sent == NAMES[: place + IN_FLIGHT]
+        assert post.answered == NAMES[: place - 1]
+        assert [event.stream for event in store.read(stream)] == [stream]
+        assert [event.stream for event in store.read(stream)] == [stream]
+        assert no_threads()
+    assert post.answered == NAMES
+    assert post.cancelled == []
+
+
+def test_what_was_sent_and_went_wrong_is_raised_at_its_turn() -> None:
+    post = Post(Server(bad="s-05"))
+    with closing(reading(post.server, NAMES, post.send)) as streams:
+        for stream, store in streams:
+            if stream == "s-05":
+                for _ in range(2):
+                    with pytest.raises(StoreUnavailable):
+                        list(store.read(stream))
+                break
+            assert len(list(store.read(stream))) == 1
+    assert post.answered == NAMES[:6]
+    assert sorted(post.cancelled) == NAMES[6 : 6 + IN_FLIGHT]
+
+
+def test_what_was_sent_and_nobody_reads_is_cancelled() -> None:
+    post = Post(Server())
+    with closing(reading(post.server, NAMES, post.send)) as streams:
+        next(streams)
+        assert post.cancelled == []
+        next(streams)
+        assert post.cancelled == ["s-00"]
+    assert sorted(post.cancelled) == post.sent == NAMES[: IN_FLIGHT + 2]
+
+
+def test_behind_a_long_answer_threads_wait_for_the_others() -> None:
+    post = Post(Server(), long="s-02")
+    for stream, store in reading(post.server, NAMES, post.send):
+        assert [event.stream for event in store.read(stream)] == [stream]
+    assert post.sent == NAMES[: 3 + IN_FLIGHT]
+    assert sorted(post.server.asked) == NAMES

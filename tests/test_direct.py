@@ -22,9 +22,10 @@ from freezegun import freeze_time
 from urllib3 import HTTPResponse
 from urllib3.util import wait_for_read
 
-from eventsourcing_kit import open_store
+from eventsourcing_kit import Event, Projection, open_store, rebuild_all
 from eventsourcing_kit.errors import StoreError, StoreUnavailable
 from eventsourcing_kit.stores import dynamodb
+from eventsourcing_kit.stores.ahead import IN_FLIGHT
 from eventsourcing_kit.stores.connections import Connections
 from eventsourcing_kit.stores.direct import MARK, Direct
 from eventsourcing_kit.stores.dynamodb import DynamoDBStore
@@ -40,6 +41,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ITEM: Final = {"pk": {"S": "order-17"}, "sk": {"S": "2026-03-01T11:00:00.000Z#Grew"}, "eventId": {"S": "e-1"}}
+
+
+seen: Projection[list[str]] = Projection("seen", initial=list)
+
+
+@seen.on()
+def see(state: list[str], event: Event) -> list[str]:
+    return [*state, event.id]
 
 
 @pytest.fixture(autouse=True)
@@ -378,6 +387,40 @@ def test_any_course_of_faults_comes_to_the_same_over_both_transports(dynamodb_en
     assert {requests for _, requests in direct} == {1, 2, 3, 4, 5}
 
 
+def test_streams_that_are_asked_for_ahead_come_to_the_same_through_faults(dynamodb_endpoint: str, table: str) -> None:
+    asked = iter(range(1_000))
+
+    def fault() -> Fault | None:  # never a try and the one behind it
+        number = next(asked)
+        return None if number % 3 else FAULTS[number // 3 % (len(FAULTS) - 1)]
+
+    names = [f"s-{number:02}" for number in range(40)]
+    with opened(dynamodb_endpoint, table) as store:
+        store.append_many(event("Grew", stream=name, id=name) for name in names)
+    with faulty_proxy(dynamodb_endpoint, fault) as proxy, opened(proxy.url, table) as store:
+        taught(store)
+        proxy.agents.clear()
+        found = list(rebuild_all(seen, store, streams=names))
+        assert [(each.stream, each.state) for each in found] == [(name, [name]) for name in names]
+        assert are_direct(proxy.agents).count(True) == len(names)
+        assert set(proxy.struck) == set(FAULTS[:-1])
+
+
+def test_who_asks_for_no_more_leaves_no_connection_behind(dynamodb_endpoint: str, table: str) -> None:
+    names = [f"s-{number:02}" for number in range(40)]
+    with opened(dynamodb_endpoint, table) as store:
+        taught(store)
+        made = []
+        keep = connections(store)._made
+        connections(store)._made = lambda url: made.append(keep(url)) or made[-1]  # type: ignore[method-assign, func-returns-value]
+        answers: Any = rebuild_all(seen, store, streams=names)
+        next(answers)
+        answers.close()
+        (idle,) = connections(store)._idle.values()
+        assert len(made) >= IN_FLIGHT - 1
+        assert [each.sock is None for each in made] == [each not in idle for each in made]
+
+
 @pytest.mark.parametrize(
     ("code", "status", "requests"),
     [
@@ -426,7 +469,7 @@ def test_a_connection_fails_as_botocores_does(
         request = AWSRequest("POST", f"{url}/", {"X-Amz-Target": "-"}, b"{}").prepare()
         request.stream_output = False
         client: Any = store._client
-        for send in (connections(store).send, client._endpoint.http_session.send):
+        for send in (lambda each: connections(store).send(each).answer(), client._endpoint.http_session.send):
             with pytest.raises(BotoCoreError) as raised:
                 send(request)
             found.append((type(raised.value), raised.value.kwargs["endpoint_url"]))

@@ -37,6 +37,7 @@ ROWS = [
         "stores.brief_pages",
         "stores.sqlite_snapshots",
         "stores.dynamodb_index",
+        "stores.dynamodb_table",
         "stores.dynamodb_snapshots",
     },
     {"stores.ahead", "stores.sqlite_file", "stores.together"},

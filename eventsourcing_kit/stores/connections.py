@@ -22,12 +22,12 @@ from botocore.httpsession import create_urllib3_context, get_cert_path
 from urllib3.util import wait_for_read
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from botocore.awsrequest import AWSPreparedRequest
     from mypy_boto3_dynamodb.client import DynamoDBClient
 
-__all__ = ["Connections"]
+__all__ = ["Connections", "Sent"]
 
 
 class Connections:
@@ -53,27 +53,25 @@ class Connections:
             return "there is a proxy"
         return "there is a client's certificate" if self._config.client_cert else None
 
-    def send(self, request: AWSPreparedRequest) -> AWSResponse:
+    def send(self, request: AWSPreparedRequest) -> Sent:
         """Raises as botocore's session does."""
-        url, body, sent = request.url or "", cast("bytes", request.body), dict(request.headers.items())
-        parts = urlsplit(url)
+        url, parts = request.url or "", urlsplit(request.url or "")
         connection = self._kept(url) or self._made(url)
-        is_kept = False
+        target, headers = f"{parts.path or '/'}{parts.query and '?'}{parts.query}", dict(request.headers.items())
         try:
-            connection.request("POST", f"{parts.path or '/'}{parts.query and '?'}{parts.query}", body, sent)
-            answer = connection.getresponse()
-            body, headers = answer.read(), cast("Any", dict(answer.getheaders()))
-            is_kept = connection.sock is not None and len(self._idle[url]) < self._config.max_pool_connections
+            connection.request("POST", target, cast("bytes", request.body), headers)
         except (http.client.HTTPException, OSError) as error:
+            connection.close()
             raise _translated(error, url, request) from error
-        finally:
-            if is_kept:
-                self._idle[url].append(connection)
-                if self._is_closed:
-                    self._close_idle()
-            else:
-                connection.close()
-        return AWSResponse(url, answer.status, headers, _Body(body))
+        return Sent(request, connection, self._keep)
+
+    def _keep(self, url: str, connection: http.client.HTTPConnection) -> None:
+        if connection.sock is None or len(self._idle[url]) >= self._config.max_pool_connections:
+            connection.close()
+            return
+        self._idle[url].append(connection)
+        if self._is_closed:
+            self._close_idle()
 
     def close(self) -> None:
         """None is kept from here on."""
@@ -123,6 +121,41 @@ class Connections:
         context.check_hostname = True  # which urllib3 does by itself
         context.load_verify_locations(get_cert_path(self._trusts))
         return context
+
+
+class Sent:
+    """A request that is on its way, over a connection of its own. Has to be answered, or cancelled."""
+
+    def __init__(
+        self,
+        request: AWSPreparedRequest,
+        connection: http.client.HTTPConnection,
+        keep: Callable[[str, http.client.HTTPConnection], None],
+    ) -> None:
+        self._request = request
+        self._connection = connection
+        self._keep = keep
+
+    def answer(self) -> AWSResponse:
+        """Waits for it, once. Raises as botocore's session does."""
+        url, connection = self._request.url or "", self._connection
+        is_whole = False
+        try:
+            answer = connection.getresponse()
+            body, headers = answer.read(), cast("Any", dict(answer.getheaders()))
+            is_whole = True
+        except (http.client.HTTPException, OSError) as error:
+            raise _translated(error, url, self._request) from error
+        finally:
+            if is_whole:
+                self._keep(url, connection)
+            else:
+                connection.close()
+        return AWSResponse(url, answer.status, headers, _Body(body))
+
+    def cancel(self) -> None:
+        """Nobody waits for its answer any more, which was not read."""
+        self._connection.close()
 
 
 def _taken(idle: list[http.client.HTTPConnection]) -> http.client.HTTPConnection | None:

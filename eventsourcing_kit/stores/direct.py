@@ -14,6 +14,7 @@ import json
 import logging
 import re
 import threading
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from zlib import crc32
 
@@ -23,7 +24,7 @@ from botocore.credentials import ReadOnlyCredentials
 from botocore.hooks import first_non_none_response
 from urllib3 import HTTPResponse
 
-from eventsourcing_kit.stores.connections import Connections
+from eventsourcing_kit.stores.connections import Connections, Sent
 from eventsourcing_kit.stores.pages import OPERATIONS, answer_with
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
     from eventsourcing_kit.stores.pages import Answer
 
-__all__ = ["MARK", "Direct"]
+__all__ = ["MARK", "Begun", "Direct"]
 
 MARK: Final = " direct"  # at the end of the user agent, by which a log of requests tells them apart
 
@@ -69,10 +70,14 @@ class Direct:
             events.register(f"after-call.dynamodb.{operation}", self._after_call)
 
     def query(self, **request: Any) -> Answer:
-        return self._answer("Query", self._client.query, request)
+        return self._begun("Query", self._client.query, request).result()
 
     def scan(self, **request: Any) -> Answer:
-        return self._answer("Scan", self._client.scan, request)
+        return self._begun("Scan", self._client.scan, request).result()
+
+    def begin_query(self, request: dict[str, Any]) -> Begun | None:
+        """A query that is on its way, to be answered at its turn; None where each is the client's own."""
+        return self._begun("Query", self._client.query, request) if "Query" in self._patterns else None
 
     def close(self) -> None:
         """The client, too."""
@@ -81,28 +86,37 @@ class Direct:
         finally:
             self._client.close()
 
-    def _answer(self, operation: str, ask: Callable[..., Any], request: dict[str, Any]) -> Answer:
-        outcome = None
+    def _begun(self, operation: str, ask: Callable[..., Any], request: dict[str, Any]) -> Begun:
+        return Begun(self._sent(operation, request), partial(self._ended, operation, ask, request))
+
+    def _sent(self, operation: str, request: dict[str, Any]) -> Sent | AWSResponse | Exception | None:
         pattern = self._patterns.get(operation)
-        if pattern is not None:
-            outcome = self._tried(operation, pattern.signed(request, self._credentials.get_frozen_credentials()))
-            if isinstance(outcome, AWSResponse) and _is_sound(outcome):
-                self._tell(operation, outcome)
-                return answer_with(outcome.content)
+        if pattern is None:
+            return None
+        try:
+            signed = pattern.signed(request, self._credentials.get_frozen_credentials())
+            # Who listens may answer in the server's place, as moto does: then nothing may be sent.
+            answers = self._client.meta.events.emit(f"before-send.dynamodb.{operation}", request=signed)
+            answer: AWSResponse | None = first_non_none_response(answers)
+            return self._connections.send(signed) if answer is None else answer
+        except Exception as error:  # noqa: BLE001 - it is botocore's to tell which of them are tried again
+            return error
+
+    def _ended(
+        self,
+        operation: str,
+        ask: Callable[..., Any],
+        request: dict[str, Any],
+        outcome: AWSResponse | Exception | None,
+    ) -> Answer:
+        if isinstance(outcome, AWSResponse) and _is_sound(outcome):
+            self._tell(operation, outcome)
+            return answer_with(outcome.content)
         self._call.outcome, self._call.is_own = outcome, True
         try:
             return ask(**request)  # type: ignore[no-any-return]  # it is an answer
         finally:
             self._call.outcome, self._call.is_own = None, False
-
-    def _tried(self, operation: str, request: AWSPreparedRequest) -> AWSResponse | Exception:
-        try:
-            # Who listens may answer in the server's place, as moto does: then nothing may be sent.
-            answers = self._client.meta.events.emit(f"before-send.dynamodb.{operation}", request=request)
-            answer: AWSResponse | None = first_non_none_response(answers)
-            return self._connections.send(request) if answer is None else answer
-        except Exception as error:  # noqa: BLE001 - it is botocore's to tell which of them are tried again
-            return error
 
     def _tell(self, operation: str, answer: AWSResponse) -> None:
         """As botocore does it: the quota of its retries recovers by successes."""
@@ -132,6 +146,33 @@ class Direct:
         elif not self._has_told:
             self._has_told = True
             _log.warning("transport=direct is not used: %s", reason)
+
+
+class Begun:
+    """A question that has been sent, or whatever came of that. Has to be ended by one of the two."""
+
+    def __init__(
+        self,
+        sent: Sent | AWSResponse | Exception | None,
+        ended: Callable[[AWSResponse | Exception | None], Answer],
+    ) -> None:
+        self._sent = sent
+        self._ended = ended
+
+    def result(self) -> Answer:
+        """As the client answers it, in this thread. Raises as the client does."""
+        outcome = self._sent
+        if isinstance(outcome, Sent):
+            try:
+                outcome = outcome.answer()
+            except Exception as error:  # noqa: BLE001 - as above
+                outcome = error
+        return self._ended(outcome)
+
+    def cancel(self) -> None:
+        """Nobody asks for its result any more."""
+        if isinstance(self._sent, Sent):
+            self._sent.cancel()
 
 
 def _is_sound(answer: AWSResponse) -> bool:

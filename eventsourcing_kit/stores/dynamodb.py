@@ -18,7 +18,7 @@ import boto3
 import botocore.exceptions
 from botocore.config import Config
 
-from eventsourcing_kit.errors import StoreDamaged, StoreNotFound, StoreUnavailable
+from eventsourcing_kit.errors import StoreNotFound, StoreUnavailable
 from eventsourcing_kit.record import BOOKKEEPING_END, LATE_KEY, LATE_KEYS_END, plain_key
 from eventsourcing_kit.stores.base import BaseStore
 from eventsourcing_kit.stores.contract import TableSize
@@ -37,7 +37,6 @@ from eventsourcing_kit.stores.reading import Window
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-    from concurrent.futures import Future
     from contextlib import AbstractContextManager
     from datetime import datetime
 
@@ -47,6 +46,7 @@ if TYPE_CHECKING:
     from eventsourcing_kit.event import Event
     from eventsourcing_kit.record import Record
     from eventsourcing_kit.snapshot import Snapshot
+    from eventsourcing_kit.stores.ahead import Awaited, Unanswered
     from eventsourcing_kit.stores.brief_pages import AskWith
     from eventsourcing_kit.stores.contract import Outcome, Readable, ScannedPage
     from eventsourcing_kit.stores.direct import Direct
@@ -68,9 +68,6 @@ _CONFIG: Final = Config(
     max_pool_connections=_CONNECTIONS,
     user_agent_extra="eventsourcing_kit",
 )
-_KEY_SCHEMA: Final = (("pk", "HASH"), ("sk", "RANGE"))
-_INDEX: Final = "correlationId"  # the index bears the name of its attribute
-_INDEX_KEY_SCHEMA: Final = ((_INDEX, "HASH"), ("sk", "RANGE"))
 _LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 
 
@@ -108,31 +105,10 @@ class DynamoDBStore(BaseStore):
         self.in_flight = connections or _WINDOWS  # windows of a long stream at once; each may hold a page of 1 MB
 
     def create_table(self) -> None:
+        from eventsourcing_kit.stores.dynamodb_table import create_table  # which few need
+
         with self._translated("creating the table"):
-            try:
-                self._client.create_table(
-                    TableName=self.table,
-                    KeySchema=_schema(_KEY_SCHEMA),
-                    AttributeDefinitions=[
-                        {"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk", _INDEX)
-                    ],
-                    GlobalSecondaryIndexes=[
-                        {
-                            "IndexName": _INDEX,
-                            "KeySchema": _schema(_INDEX_KEY_SCHEMA),
-                            "Projection": {"ProjectionType": "KEYS_ONLY"},
-                        }
-                    ],
-                    BillingMode="PAY_PER_REQUEST",
-                )
-            except self._client.exceptions.ResourceInUseException:
-                self._check_keys()
-                self._wait_for_table()  # somebody else may have begun to make it just now
-                return
-            self._wait_for_table()
-            self._client.update_time_to_live(
-                TableName=self.table, TimeToLiveSpecification={"Enabled": True, "AttributeName": "expireRecord"}
-            )
+            create_table(self._client, self.table, url=self.url)
 
     def streams(self, prefix: str = "") -> Iterator[str]:
         found: set[str] = set()
@@ -211,10 +187,10 @@ class DynamoDBStore(BaseStore):
         for events in each_page(self._asking(stream, low, high), self._page_of):
             yield from events
 
-    def _event_rows(self, stream: str, low: str, high: str, first: Future[Answer] | None = None) -> Iterator[Event]:
+    def _event_rows(self, stream: str, low: str, high: str, first: Awaited | None = None) -> Iterator[Event]:
         return self._in_windows(stream, low, high, self._asking_events(stream, low, high), self._page_of, first)
 
-    def _brief_rows(self, stream: str, low: str, high: str, first: Future[Answer] | None = None) -> Iterator[Event]:
+    def _brief_rows(self, stream: str, low: str, high: str, first: Awaited | None = None) -> Iterator[Event]:
         from eventsourcing_kit.brief import Rest  # which a function that only appends never loads
         from eventsourcing_kit.stores.brief_pages import BriefPages
 
@@ -229,7 +205,7 @@ class DynamoDBStore(BaseStore):
         high: str,
         ask: Ask,
         read: Callable[[Answer], Page],
-        first: Future[Answer] | None,
+        first: Awaited | None,
     ) -> Iterator[Event]:
         """`first` is the first page, where it is on its way already."""
         from eventsourcing_kit.stores.windows import pages_in_windows  # as above
@@ -253,20 +229,21 @@ class DynamoDBStore(BaseStore):
         """What asks for a page of a range of keys, or of one inside of it."""
 
         def ask(key: Key | None, among: Range | None = None, **more: Any) -> Answer:
-            first, last = (low, high) if among is None else among
-            request: dict[str, Any] = {
-                "TableName": self.table,
-                "KeyConditionExpression": "pk = :stream AND sk BETWEEN :low AND :high",
-                "ExpressionAttributeValues": {":stream": {"S": stream}, ":low": {"S": first}, ":high": {"S": last}},
-                "ConsistentRead": True,
-                **({} if self.page_size is None else {"Limit": self.page_size}),
-                **({} if key is None else {"ExclusiveStartKey": key}),
-                **more,
-            }
+            request = self._request(stream, *(among or (low, high)))
+            more |= {} if key is None else {"ExclusiveStartKey": key}
             with self._translated("reading"):
-                return asked(self._reads.query, request)
+                return asked(self._reads.query, {**request, **more})
 
         return ask
+
+    def _request(self, stream: str, low: str, high: str) -> dict[str, Any]:
+        return {
+            "TableName": self.table,
+            "KeyConditionExpression": "pk = :stream AND sk BETWEEN :low AND :high",
+            "ExpressionAttributeValues": {":stream": {"S": stream}, ":low": {"S": low}, ":high": {"S": high}},
+            "ConsistentRead": True,
+            **({} if self.page_size is None else {"Limit": self.page_size}),
+        }
 
     def _asking_events(self, stream: str, low: str, high: str) -> AskWith:
         """As `_asking`. A page that ends among the markers of late events is the last with any: there may be many."""
@@ -286,7 +263,22 @@ class DynamoDBStore(BaseStore):
 
         window = Window.resolve(start=start, at=at)
         rows = self._event_rows, self._brief_rows
-        return in_flight(streams, self._asking_events, *rows, window, url=self.url, now=self._clock)
+        return in_flight(streams, self._asking_events, *rows, window, url=self.url, now=self._clock, send=self._sent)
+
+    def _sent(self, stream: str, low: str, high: str) -> Unanswered | None:
+        """The question for a first page, sent off without a thread; None where that can not be."""
+        from eventsourcing_kit.stores.ahead import Unanswered  # as above
+
+        direct = self._direct if self._client else None  # which is made with the client
+        begun = None if direct is None else direct.begin_query(self._request(stream, low, high))
+        if begun is None:
+            return None
+
+        def result() -> Answer:
+            with self._translated("reading"):
+                return asked(begun.result, {})
+
+        return Unanswered(result, begun.cancel)
 
     def scanned(self, segment: int, *, of: int, prefix: str = "") -> Iterator[ScannedPage]:
         from eventsourcing_kit.stores.segments import scan_request, segment_pages  # as above
@@ -372,16 +364,6 @@ class DynamoDBStore(BaseStore):
                 self._direct = Direct(client, session)
         return client
 
-    def _wait_for_table(self) -> None:
-        self._client.get_waiter("table_exists").wait(TableName=self.table, WaiterConfig={"Delay": 1})
-
-    def _check_keys(self) -> None:
-        described = self._client.describe_table(TableName=self.table)["Table"]
-        found = tuple((key["AttributeName"], key["KeyType"]) for key in described["KeySchema"])
-        if found != _KEY_SCHEMA:
-            names = ", ".join(name for name, _ in found)
-            raise StoreDamaged(self.url, f"the table's key is ({names}), expected (pk, sk)")
-
     @contextmanager
     def _translated(self, doing: str) -> Iterator[None]:
         try:
@@ -392,7 +374,3 @@ class DynamoDBStore(BaseStore):
             raise StoreUnavailable(self.url, code=error_code(error), doing=doing) from error
         except (botocore.exceptions.BotoCoreError, botocore.exceptions.HTTPClientError) as error:
             raise StoreUnavailable(self.url, code=type(error).__name__, doing=doing) from error
-
-
-def _schema(keys: tuple[tuple[str, str], ...]) -> Any:
-    return [{"AttributeName": name, "KeyType": kind} for name, kind in keys]
