@@ -27,7 +27,7 @@ ROWS = [
         "stores.url",
         "delivery",
     },
-    {"stores.columns"},
+    {"stores.columns", "stores.dynamodb_table"},
     {"stores.contract", "stores.direct", "stores.windows"},
     {
         "span",
@@ -37,7 +37,6 @@ ROWS = [
         "stores.brief_pages",
         "stores.sqlite_snapshots",
         "stores.dynamodb_index",
-        "stores.dynamodb_table",
         "stores.dynamodb_snapshots",
     },
     {"stores.ahead", "stores.sqlite_file", "stores.together"},

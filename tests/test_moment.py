@@ -19,15 +19,11 @@ from eventsourcing_kit.moment import (
     to_key_time,
     to_microseconds,
 )
+from tests.spellings import LIKE_MOMENTS
 
 spellings = st.one_of(
-    st.from_regex(
-        r"[0-2]\d{3}-[01]\d-[0-3]\d[Tt ][0-2]\d:[0-6]\d:[0-6]\d(\.\d{0,11})?([Zz]|\+00:00|[+-]\d\d:\d\d)?",
-        fullmatch=True,
-    ),
+    LIKE_MOMENTS,
     st.from_regex(r"(0000-01-01|9999-12-31)T(00:00|23:59):\d\d(\.\d{1,9})?Z", fullmatch=True),
-    st.datetimes().map(lambda value: f"{value.isoformat()}Z"),
-    st.text(max_size=3),
 )
 moments = st.integers(min_value=MIN_NS, max_value=MAX_NS)
 

@@ -17,6 +17,7 @@ from eventsourcing_kit.record import LATE_KEY
 from eventsourcing_kit.snapshot import Snapshot
 from eventsourcing_kit.testing import Clock, event
 from tests.counting import counting
+from tests.ten_hours import table_with_snapshots
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,14 +48,10 @@ def store(tmp_path: Path, clock: Clock) -> Iterator[BaseStore]:
 
 
 @pytest.fixture
-def table(dynamodb_url: str, dynamodb_client: Any, clock: Clock) -> Iterator[Any]:
-    with open_store(dynamodb_url, clock=clock) as store:
-        opened: Any = store
-        opened.create_table()
-        opened.create_snapshots_table()
-        fill(opened, clock)
-        yield opened
-    dynamodb_client.delete_table(TableName=opened.snapshots_table)
+def table(dynamodb_url: str, dynamodb_client: Any, clock: Clock) -> Iterator[BaseStore]:
+    with table_with_snapshots(dynamodb_url, dynamodb_client, clock) as store:
+        fill(store, clock)
+        yield store
 
 
 def fill(store: BaseStore, clock: Clock) -> None:

@@ -19,13 +19,13 @@ from eventsourcing_kit.errors import (
 from eventsourcing_kit.stores.dynamodb import DynamoDBStore
 from eventsourcing_kit.stores.sqlite import SQLiteStore
 from eventsourcing_kit.testing import Clock, event
+from tests import ten_hours
+from tests.ten_hours import NOW, fill, happened, hour, table_with_snapshots
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from eventsourcing_kit.questions.history import Step
-
-NOW = "2026-03-05T00:00:00Z"
 
 
 @pytest.fixture
@@ -44,35 +44,14 @@ def store(clock: Clock) -> Iterator[SQLiteStore]:
 
 @pytest.fixture
 def table(dynamodb_url: str, dynamodb_client: Any, clock: Clock) -> Iterator[DynamoDBStore]:
-    with open_store(dynamodb_url, clock=clock) as store:
-        assert isinstance(store, DynamoDBStore)
-        store.create_table()
-        store.create_snapshots_table()
+    with table_with_snapshots(dynamodb_url, dynamodb_client, clock) as store:
         fill(store, clock)
         yield store
-    dynamodb_client.delete_table(TableName=store.snapshots_table)
-
-
-def fill(store: Any, clock: Clock) -> None:
-    for number in range(10):
-        store.append(happened(hour(number), number))
-    clock.set(NOW)
-
-
-def hour(number: int, behind: str = "00:00") -> str:
-    return f"2026-03-01T{number:02d}:{behind}Z"
-
-
-def happened(time: str, number: int, type: str = "Added") -> Event:  # noqa: A002 - the kit's word
-    return event(type, stream="s", id=f"e{number}", time=time, n=number)
 
 
 def numbers() -> Projection[dict[str, Any]]:
-    projection: Projection[dict[str, Any]] = Projection("numbers", initial=dict)
-
-    @projection.on("Added")
-    def added(state: dict[str, Any], event: Event) -> dict[str, Any]:
-        return {**state, "seen": [*state.get("seen", []), event.data["n"]]}
+    """As `ten_hours.numbers`, with a handler that spoils its state and fails."""
+    projection = ten_hours.numbers()
 
     @projection.on("Poison")
     def poisoned(state: dict[str, Any], event: Event) -> dict[str, Any]:

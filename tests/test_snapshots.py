@@ -30,6 +30,7 @@ from eventsourcing_kit.resuming import identity_of
 from eventsourcing_kit.stores.dynamodb import DynamoDBStore
 from eventsourcing_kit.stores.sqlite import SQLiteStore
 from eventsourcing_kit.testing import Clock, event
+from tests.ten_hours import NOW, fill, happened, numbers, table_with_snapshots
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
 
 HOUR = 3_600_000_000_000
 BEGIN = from_rfc3339("2026-03-01T00:00:00Z")
-NOW = "2026-03-05T00:00:00Z"
 
 
 @pytest.fixture
@@ -53,26 +53,6 @@ def store(clock: Clock) -> Iterator[SQLiteStore]:
         assert isinstance(store, SQLiteStore)
         fill(store, clock)
         yield store
-
-
-def fill(store: Any, clock: Clock, count: int = 10) -> None:
-    for number in range(count):
-        store.append(happened(f"2026-03-01T{number:02d}:00:00Z", number))
-    clock.set(NOW)
-
-
-def happened(time: str, number: int, type: str = "Added") -> Event:  # noqa: A002 - the kit's word
-    return event(type, stream="s", id=f"e{number}", time=time, n=number)
-
-
-def numbers() -> Projection[dict[str, Any]]:
-    projection: Projection[dict[str, Any]] = Projection("numbers", initial=dict)
-
-    @projection.on("Added")
-    def added(state: dict[str, Any], event: Event) -> dict[str, Any]:
-        return {**state, "seen": [*state.get("seen", []), event.data["n"]]}
-
-    return projection
 
 
 def answer(store: Any, clock: Clock, *, snapshots: Any = 4, projection: Any = None, **more: Any) -> Rebuilt[Any]:
@@ -308,13 +288,9 @@ def paired() -> Projection[dict[str, Any]]:
 
 @pytest.fixture
 def table(dynamodb_url: str, dynamodb_client: Any, clock: Clock) -> Iterator[DynamoDBStore]:
-    with open_store(dynamodb_url, clock=clock) as store:
-        assert isinstance(store, DynamoDBStore)
-        store.create_table()
-        store.create_snapshots_table()
+    with table_with_snapshots(dynamodb_url, dynamodb_client, clock) as store:
         fill(store, clock)
         yield store
-    dynamodb_client.delete_table(TableName=store.snapshots_table)
 
 
 def test_on_dynamodb_a_rebuild_begins_at_a_snapshot(table: DynamoDBStore, clock: Clock) -> None:

@@ -11,21 +11,23 @@ import msgspec
 
 from eventsourcing_kit.errors import InvalidOption, InvalidStoreURL
 from eventsourcing_kit.fingerprint import NoFingerprint, fingerprint
-from eventsourcing_kit.moment import to_canonical
+from eventsourcing_kit.moment import from_rfc3339, to_canonical
 from eventsourcing_kit.span import names_event
 from eventsourcing_kit.stores import open_store
 from eventsourcing_kit.stores.contract import Snapshotting
 from eventsourcing_kit.stores.url import absolute, parse_url
 from eventsourcing_kit.times import resolve
+from eventsourcing_kit.workers import Question
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from datetime import datetime
 
     from eventsourcing_kit.projection import Projection
+    from eventsourcing_kit.resuming import Saving
     from eventsourcing_kit.stores.contract import Readable
 
-__all__ = ["Typed", "absolute_url", "as_it_began", "check_same", "clock_of", "known_when", "typed"]
+__all__ = ["Typed", "absolute_url", "as_it_began", "check_same", "clock_of", "known_when", "question_of", "typed"]
 
 _SHOWN: Final = 100  # characters of a fact that differs
 
@@ -81,9 +83,11 @@ def clock_of(store: Readable) -> Callable[[], int] | None:
     return store.now if isinstance(store, Snapshotting) else None
 
 
-class Question(Protocol):
-    """What is gone on with only where it is the same."""
+class Begun(Protocol):
+    """What has begun, and keeps what it was asked."""
 
+    @property
+    def began(self) -> str: ...
     @property
     def at(self) -> str | None: ...
     @property
@@ -91,13 +95,35 @@ class Question(Protocol):
     @property
     def start(self) -> str | None: ...
     @property
+    def allow_incomplete(self) -> bool: ...
+    @property
+    def on_error(self) -> str: ...
+
+
+def question_of(begun: Begun, snapshots: Saving = None) -> Question:
+    """What each stream is asked."""
+    return Question(
+        from_rfc3339(begun.began),
+        begun.at,
+        begun.known_at,
+        begun.start,
+        begun.allow_incomplete,
+        "skip" if begun.on_error == "skip" else "raise",
+        snapshots,
+    )
+
+
+class Resumable(Begun, Protocol):
+    """What is gone on with only where it is asked the same."""
+
+    @property
     def fingerprint(self) -> str | None: ...
     @property
     def typed(self) -> Typed: ...
 
 
 def check_same(
-    found: Question, asked: Question, projection: Projection[Any, Any], *, exact: tuple[str, ...], place: str
+    found: Resumable, asked: Resumable, projection: Projection[Any, Any], *, exact: tuple[str, ...], place: str
 ) -> None:
     """Raises InvalidOption where what is asked now is not what was asked before in `place`, or where nobody can tell
     whether the code is the same."""
@@ -116,7 +142,7 @@ def check_same(
             ) from None
 
 
-def _differing(found: Question, asked: Question, exact: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+def _differing(found: Resumable, asked: Resumable, exact: tuple[str, ...]) -> Iterator[tuple[str, str]]:
     """In what a question is another one: as it is asked now, and as it was."""
     for name in exact:
         mine, theirs = getattr(asked, name), getattr(found, name)

@@ -27,7 +27,15 @@ import msgspec
 
 from eventsourcing_kit.errors import InvalidOption
 from eventsourcing_kit.jobs.answers import forget, known_outcomes, pass_over
-from eventsourcing_kit.jobs.asking import absolute_url, as_it_began, check_same, clock_of, known_when, typed
+from eventsourcing_kit.jobs.asking import (
+    absolute_url,
+    as_it_began,
+    check_same,
+    clock_of,
+    known_when,
+    question_of,
+    typed,
+)
 from eventsourcing_kit.jobs.manifest import (
     MANIFEST,
     PART_STREAMS,
@@ -39,14 +47,14 @@ from eventsourcing_kit.jobs.manifest import (
     write_manifest,
 )
 from eventsourcing_kit.jobs.parts import Part, write_part
-from eventsourcing_kit.moment import from_rfc3339, to_canonical
+from eventsourcing_kit.moment import to_canonical
 from eventsourcing_kit.output import check_output
 from eventsourcing_kit.rebuilding import Several
 from eventsourcing_kit.resuming import check_saving
 from eventsourcing_kit.scanning import can_scan
 from eventsourcing_kit.span import exact
 from eventsourcing_kit.wholefile import whole_file
-from eventsourcing_kit.workers import Question, Task, Workers, check_workers, code_of
+from eventsourcing_kit.workers import Task, Workers, check_workers, code_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
@@ -135,7 +143,7 @@ def rebuild_job(
         check_saving(store, snapshots)
     if not resume:
         _check_empty(folder)
-    question = _question(asked, means)
+    question = question_of(asked, means.snapshots)
     scan = can_scan(way, store, streams, question)
     one_pass = Several.of(projection, store, question, workers=workers) if scan else None
     before = _before(folder, projection, asked) if resume else None
@@ -183,18 +191,6 @@ def _names(
     return store.streams(names)
 
 
-def _question(manifest: Manifest, means: _Means) -> Question:
-    return Question(
-        from_rfc3339(manifest.began),
-        manifest.at,
-        manifest.known_at,
-        manifest.start,
-        manifest.allow_incomplete,
-        "skip" if manifest.on_error == "skip" else "raise",
-        means.snapshots,
-    )
-
-
 def _begin(folder: Path, asked: Manifest, names: Iterable[str]) -> Manifest:
     count, digest = 0, hashlib.sha256()
     with whole_file(folder / _STREAMS) as file:
@@ -217,7 +213,7 @@ def _made(
     means: _Means,
 ) -> Iterator[tuple[int, Part]]:
     """Each part that was not there, with its number, when it is."""
-    question = _question(manifest, means)
+    question = question_of(manifest, means.snapshots)
     ready = sum(part.streams for part in there.values())
     means.tell(manifest, ready)
 

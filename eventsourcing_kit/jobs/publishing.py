@@ -17,7 +17,7 @@ from eventsourcing_kit.errors import (
 )
 from eventsourcing_kit.frames import Column, Tabular
 from eventsourcing_kit.frames.columns import compact_json
-from eventsourcing_kit.jobs.asking import absolute_url, as_it_began, clock_of, known_when, typed
+from eventsourcing_kit.jobs.asking import absolute_url, as_it_began, clock_of, known_when, question_of, typed
 from eventsourcing_kit.jobs.building import Build, target_at
 from eventsourcing_kit.jobs.view import Begun
 from eventsourcing_kit.moment import from_rfc3339, to_canonical
@@ -29,7 +29,7 @@ from eventsourcing_kit.span import exact
 from eventsourcing_kit.stores.url import parse_url
 from eventsourcing_kit.verifying.pointers import differing
 from eventsourcing_kit.words import many
-from eventsourcing_kit.workers import Question, check_workers, code_of
+from eventsourcing_kit.workers import check_workers, code_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -108,7 +108,7 @@ def publish(
         try:
             with as_it_began(store, from_rfc3339(begun.began)) as reading:
                 missing = build.missing(lambda: _streams(reading, begun))
-                asked_again = _question(begun, snapshots)
+                asked_again = question_of(begun, snapshots)
                 several = Several.of(projection, reading, asked_again, workers=workers, true_clock=clock_of(store))
                 for rebuilt in _answers(several, failed, streams=missing):
                     build.add(projection, rebuilt)
@@ -180,7 +180,7 @@ def check_view(projection: Projection[Any, Any], store: Readable, against: str, 
 
         def rebuilt() -> Iterator[tuple[str, bytes]]:
             nonlocal states
-            several = Several.of(projection, store, _question(view), workers=workers)
+            several = Several.of(projection, store, question_of(view), workers=workers)
             for answer in _answers(several, failed, streams=view.chosen):
                 states += 1
                 yield answer.stream, projection.to_json(answer.state)
@@ -208,18 +208,6 @@ def _check_elsewhere(into: str, store: str) -> None:
 def _streams(store: Readable, view: View) -> Iterable[str]:
     chosen = view.chosen
     return store.streams(chosen or "") if chosen is None or isinstance(chosen, str) else chosen
-
-
-def _question(view: View, snapshots: Saving = None) -> Question:
-    return Question(
-        from_rfc3339(view.began),
-        view.at,
-        view.known_at,
-        view.start,
-        view.allow_incomplete,
-        "skip" if view.on_error == "skip" else "raise",
-        snapshots,
-    )
 
 
 def _answers(

@@ -16,7 +16,7 @@ import logging
 import secrets
 import time
 import zlib
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -35,6 +35,7 @@ from eventsourcing_kit.errors import (
 from eventsourcing_kit.jobs.view import Begun, Row, View
 from eventsourcing_kit.jobs.view_items import PartMissing, Rows
 from eventsourcing_kit.stores import open_store
+from eventsourcing_kit.stores.dynamodb_table import make_table, wait_for
 from eventsourcing_kit.stores.pages import error_code
 
 if TYPE_CHECKING:
@@ -87,15 +88,8 @@ class ViewTable:
     def create(self) -> None:
         """Makes the table where it is missing; one that is there is left as it is."""
         with self._translated("creating the table"):
-            keys: Any = (("pk", "HASH"), ("sk", "RANGE"))
-            with suppress(self._client.exceptions.ResourceInUseException):
-                self._client.create_table(
-                    TableName=self._table,
-                    KeySchema=[{"AttributeName": name, "KeyType": kind} for name, kind in keys],
-                    AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name, _ in keys],
-                    BillingMode="PAY_PER_REQUEST",
-                )
-            self._client.get_waiter("table_exists").wait(TableName=self._table, WaiterConfig={"Delay": 1})
+            if not make_table(self._client, self._table):
+                wait_for(self._client, self._table)
 
     def unfinished(self) -> list[tuple[str, Begun]]:
         building = self._head().builds.building

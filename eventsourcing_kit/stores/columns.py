@@ -153,11 +153,10 @@ def _whole_milliseconds(blocks: Iterator[list[Row]]) -> Iterator[list[Row]]:
 
 def _usual(stream: str, rows: list[Row], times: list[str], now: int) -> Columns | None:
     """These rows as events in their order, or None where one of them may be none, or can not be read."""
-    if len({*times}) < len(times):  # some share their millisecond
-        try:
-            for begin, end in runs(times):
-                rows[begin:end] = sorted(rows[begin:end], key=lambda row: order(Event(stream, *row)))
-        except UNREADABLE:
-            return None
+    try:
+        for begin, end in runs(times):
+            rows[begin:end] = sorted(rows[begin:end], key=lambda row: order(Event(stream, *row)))
+    except UNREADABLE:
+        return None
     columns = Columns([stream] * len(rows), *zip(*rows, strict=True))
     return columns if are_live({*columns.expiries}, times, now) else None

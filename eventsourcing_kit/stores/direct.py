@@ -16,7 +16,6 @@ import re
 import threading
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
-from zlib import crc32
 
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest, AWSResponse
@@ -25,7 +24,7 @@ from botocore.hooks import first_non_none_response
 from urllib3 import HTTPResponse
 
 from eventsourcing_kit.stores.connections import Connections, Sent
-from eventsourcing_kit.stores.pages import OPERATIONS, answer_with
+from eventsourcing_kit.stores.pages import OPERATIONS, answer_with, is_sound
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -109,7 +108,11 @@ class Direct:
         request: dict[str, Any],
         outcome: AWSResponse | Exception | None,
     ) -> Answer:
-        if isinstance(outcome, AWSResponse) and _is_sound(outcome):
+        if (
+            isinstance(outcome, AWSResponse)
+            and outcome.status_code == _OK
+            and is_sound(outcome.content, outcome.headers)
+        ):
             self._tell(operation, outcome)
             return answer_with(outcome.content)
         self._call.outcome, self._call.is_own = outcome, True
@@ -173,11 +176,6 @@ class Begun:
         """Nobody asks for its result any more."""
         if isinstance(self._sent, Sent):
             self._sent.cancel()
-
-
-def _is_sound(answer: AWSResponse) -> bool:
-    checksum = answer.headers.get("x-amz-crc32")
-    return answer.status_code == _OK and checksum in (None, str(crc32(answer.content)))
 
 
 class _Pattern(NamedTuple):

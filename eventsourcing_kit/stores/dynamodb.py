@@ -19,10 +19,11 @@ import botocore.exceptions
 from botocore.config import Config
 
 from eventsourcing_kit.errors import StoreNotFound, StoreUnavailable
-from eventsourcing_kit.record import BOOKKEEPING_END, LATE_KEY, LATE_KEYS_END, plain_key
+from eventsourcing_kit.record import BOOKKEEPING_END, COLUMNS, LATE_KEY, LATE_KEYS_END, plain_key
 from eventsourcing_kit.stores.base import BaseStore
 from eventsourcing_kit.stores.contract import TableSize
 from eventsourcing_kit.stores.pages import (
+    TAGS,
     answer_of,
     asked,
     each_page,
@@ -167,7 +168,7 @@ class DynamoDBStore(BaseStore):
             try:
                 self._client.put_item(
                     TableName=self.table,
-                    Item=item_of(record),
+                    Item=item_of(record, COLUMNS, TAGS),
                     ConditionExpression=condition,
                     ReturnValuesOnConditionCheckFailure="ALL_OLD",
                     **more,

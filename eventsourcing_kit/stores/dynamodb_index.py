@@ -10,6 +10,7 @@ import botocore.exceptions
 
 from eventsourcing_kit.errors import IndexNotFound, StoreUnavailable
 from eventsourcing_kit.record import decode
+from eventsourcing_kit.stores.dynamodb_table import INDEX
 from eventsourcing_kit.stores.pages import error_code, items_of, record_of
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 __all__ = ["CorrelationIndex"]
 
-_INDEX: Final = "correlationId"  # the index bears the name of its attribute
 _KEYS_OF_A_BATCH: Final = 100
 _MOST_TRIES: Final = 5  # of a batch of which nothing at all came back
 _LONGEST_PAUSE: Final = 20.0  # seconds, as botocore's
@@ -50,7 +50,7 @@ class CorrelationIndex:
     def correlations(self) -> Iterator[tuple[str, str, str]]:
         found: dict[str, list[tuple[str, str]]] = {}
         for item in self._items(self._client.scan, {}):
-            found.setdefault(item[_INDEX]["S"], []).append((item["pk"]["S"], item["sk"]["S"]))
+            found.setdefault(item[INDEX]["S"], []).append((item["pk"]["S"], item["sk"]["S"]))
         for correlation_id in sorted(found):  # by code point, which is the order of bytes in UTF-8
             for stream, key in found[correlation_id]:
                 yield correlation_id, stream, key
@@ -58,7 +58,7 @@ class CorrelationIndex:
     def correlated(self, correlation_id: str) -> Iterator[Event]:
         """Each row with this id, in any order; expired ones may be among them."""
         request = {
-            "KeyConditionExpression": f"{_INDEX} = :id",
+            "KeyConditionExpression": f"{INDEX} = :id",
             "ExpressionAttributeValues": {":id": {"S": correlation_id}},
         }
         keys = ({"pk": item["pk"], "sk": item["sk"]} for item in self._items(self._client.query, request))
@@ -66,14 +66,14 @@ class CorrelationIndex:
             yield from self._get(batch)
 
     def _items(self, operation: Callable[..., Any], request: dict[str, Any]) -> Iterator[Item]:
-        request = {"TableName": self._table, "IndexName": _INDEX, **request}
+        request = {"TableName": self._table, "IndexName": INDEX, **request}
         doing = "reading the index"
         with self._translated(doing):
             try:
                 yield from items_of(operation, request, url=self._url, doing=doing)
             except botocore.exceptions.ClientError as error:
                 if self._is_missing(error_code(error)):
-                    raise IndexNotFound(self._url, index=_INDEX) from error
+                    raise IndexNotFound(self._url, index=INDEX) from error
                 raise
 
     def _is_missing(self, code: str) -> bool:

@@ -6,11 +6,11 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 import botocore.exceptions
-import msgspec
 
 from eventsourcing_kit.errors import StoreNotFound
 from eventsourcing_kit.snapshot import SNAPSHOT_COLUMNS, Snapshot, key_range
-from eventsourcing_kit.stores.pages import error_code
+from eventsourcing_kit.stores.dynamodb_table import let_expire, make_table
+from eventsourcing_kit.stores.pages import error_code, item_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -45,25 +45,13 @@ class SnapshotTable:
 
     def create(self) -> None:
         with self._driver_translated("creating the table for snapshots"):
-            keys: Any = (("pk", "HASH"), ("sk", "RANGE"))
-            try:
-                self._client.create_table(
-                    TableName=self._table,
-                    KeySchema=[{"AttributeName": name, "KeyType": kind} for name, kind in keys],
-                    AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name, _ in keys],
-                    BillingMode="PAY_PER_REQUEST",
-                )
-            except self._client.exceptions.ResourceInUseException:
-                return
-            self._client.get_waiter("table_exists").wait(TableName=self._table, WaiterConfig={"Delay": 1})
-            self._client.update_time_to_live(
-                TableName=self._table, TimeToLiveSpecification={"Enabled": True, "AttributeName": "expireRecord"}
-            )
+            if make_table(self._client, self._table):
+                let_expire(self._client, self._table)
 
     def put(self, snapshots: Sequence[Snapshot]) -> None:
         with self._translated("saving a snapshot"):
             for snapshot in snapshots:
-                self._client.put_item(TableName=self._table, Item=_to_item(snapshot))
+                self._client.put_item(TableName=self._table, Item=item_of(snapshot, SNAPSHOT_COLUMNS, _TAGS))
 
     def newest_first(self, stream: str, identity: str, before: int | None) -> Iterator[Snapshot]:
         low, high = key_range(identity, before)
@@ -108,15 +96,6 @@ class SnapshotTable:
                 if error_code(error) == "ResourceNotFoundException":
                     raise StoreNotFound(self._url, _HINT.format(self._table)) from error
                 raise
-
-
-def _to_item(snapshot: Snapshot) -> dict[str, Any]:
-    values = zip(SNAPSHOT_COLUMNS, msgspec.structs.astuple(snapshot), strict=True)
-    return {
-        name: {_TAGS.get(name, "S"): str(value) if _TAGS.get(name) == "N" else value}
-        for name, value in values
-        if value is not None
-    }
 
 
 def _from_item(item: dict[str, Any]) -> Snapshot:

@@ -23,7 +23,7 @@ from eventsourcing_kit.event import Event, decode_json
 from eventsourcing_kit.record import COLUMNS, Record, decode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from concurrent.futures import Future
     from types import TracebackType
 
@@ -51,6 +51,7 @@ __all__ = [
     "body_of",
     "each_page",
     "error_code",
+    "is_sound",
     "item_of",
     "items_of",
     "keep_bodies",
@@ -150,12 +151,16 @@ def answer_with(body: bytes) -> Answer:
 def body_of(answer: Answer, url: str, doing: str) -> bytes | None:
     """The bytes of an answer; None where botocore has parsed it. Raises StoreUnavailable where they are damaged."""
     body: bytes | None = answer.get(_BODY)
-    if body is not None:
-        checksum = answer["ResponseMetadata"]["HTTPHeaders"].get("x-amz-crc32")
-        # When its tries are used up, botocore hands out the last answer, however wrong that is.
-        if checksum is not None and checksum != str(crc32(body)):
-            raise StoreUnavailable(url, code="an answer with a wrong checksum", doing=doing)
+    # When its tries are used up, botocore hands out the last answer, however wrong that is.
+    if body is not None and not is_sound(body, answer["ResponseMetadata"]["HTTPHeaders"]):
+        raise StoreUnavailable(url, code="an answer with a wrong checksum", doing=doing)
     return body
+
+
+def is_sound(body: bytes, headers: Mapping[str, str]) -> bool:
+    """Whether the checksum among the headers of an answer, where there is one, is that of its body."""
+    checksum = headers.get("x-amz-crc32")
+    return checksum is None or checksum == str(crc32(body))
 
 
 def _unpacked(answer: Answer, body: bytes | None, url: str, doing: str) -> Answer:
@@ -194,14 +199,11 @@ def record_of(item: dict[str, Any], *, url: str) -> Record:
     return Record(**values)
 
 
-def item_of(record: Record) -> dict[str, Any]:
-    """A record as boto3's client takes it."""
-    values = zip(COLUMNS, msgspec.structs.astuple(record), strict=True)
-    return {
-        name: {TAGS.get(name, "S"): str(value) if name == "expireRecord" else value}
-        for name, value in values
-        if value is not None
-    }
+def item_of(row: msgspec.Struct, names: Sequence[str], tags: Mapping[str, str]) -> dict[str, Any]:
+    """A row as boto3's client takes it: its fields are these attributes, of these types where they are no text."""
+    values = zip(names, msgspec.structs.astuple(row), strict=True)
+    tagged = ((name, tags.get(name, "S"), value) for name, value in values if value is not None)
+    return {name: {tag: str(value) if tag == "N" else value} for name, tag, value in tagged}
 
 
 class Text(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):

@@ -202,9 +202,8 @@ class _Pass:
         if not is_inside:
             events = [event for event, time in zip(events, times, strict=True) if first <= time <= last]
             times = _times(events)
-        if len(set(times)) < len(times):
-            for begin, end in runs(times):
-                events[begin:end] = sorted(events[begin:end], key=self._place)
+        for begin, end in runs(times):
+            events[begin:end] = sorted(events[begin:end], key=self._place)
         if is_inside:
             return events
         borders = zip(events, times, strict=True)
@@ -290,7 +289,9 @@ def _times(events: list[Event]) -> list[str]:
 
 
 def runs(times: Sequence[str]) -> Iterator[tuple[int, int]]:
-    """From where up to where equal times stand beside each other."""
+    """From where up to where equal times stand beside each other. Of times in their order."""
+    if len({*times}) == len(times):  # as in most blocks: told sooner than by looking at each pair
+        return
     end = 0
     for place in compress(count(), map(eq, times, islice(times, 1, None))):
         if place < end:
